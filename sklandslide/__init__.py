@@ -1,0 +1,55 @@
+"""Landslide maps from satellite rasters and landslide polygons, in scikit-learn pipelines.
+
+The house, one floor a line; a file imports only from floors below its own::
+
+    rasters ──► Scene ─┐
+                       ├─► sample_polygons ─► X (Locations), y, groups
+    polygons ──────────┘                             │
+          Pipeline( BandStacker ─► PatchSampler ─► Augmenter ─► LandslideCNN )
+                                                     │  GridSearchCV(cv=SpatialBlockKFold)
+                                                     ▼
+              pickle ─► SlidingWindowPredictor.predict_map(scene) ─► LandslideMap
+                                                     GeoTIFF · points · polygons · figure
+
+    0 values      exceptions, grid, composites, metrics, terrain
+    1 files       raster, scene, inventory
+    2 samples     locations, sampling, model_selection, plotting
+    3 estimators  bands, patches, augmentation, cnn
+    4 maps        mapping
+    5 faces       datasets, this file
+
+X is `Locations`: map coordinates that carry the scene they lie on. Data stay in X and never in an estimator, so a
+pickled pipeline holds no raster and no path, and maps any scene that has the same bands.
+
+Importing this package loads neither TensorFlow nor matplotlib nor geopandas; they come when they are first needed.
+"""
+
+from ._version import __version__
+from .augmentation import Augmenter
+from .bands import BandStacker
+from .cnn import LandslideCNN, build_cnn
+from .composites import COMPOSITES
+from .datasets import make_scene
+from .locations import Locations
+from .mapping import LandslideMap, SlidingWindowPredictor
+from .model_selection import SpatialBlockKFold
+from .patches import PatchSampler
+from .sampling import sample_polygons
+from .scene import Scene
+
+__all__ = [
+    "COMPOSITES",
+    "Augmenter",
+    "BandStacker",
+    "LandslideCNN",
+    "LandslideMap",
+    "Locations",
+    "PatchSampler",
+    "Scene",
+    "SlidingWindowPredictor",
+    "SpatialBlockKFold",
+    "__version__",
+    "build_cnn",
+    "make_scene",
+    "sample_polygons",
+]

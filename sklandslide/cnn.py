@@ -1,0 +1,483 @@
+"""The paper's network, and a scikit-learn classifier around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from .augmentation import AugmentedPatches
+
+__all__ = ["LandslideCNN", "build_cnn"]
+
+# Patches in one call of the network at predict time: large enough to fill the cores, small enough to bound memory.
+_PREDICT_BATCH = 1024
+
+
+def build_cnn(
+    meta: dict[str, Any] | None = None,
+    *,
+    patch_shape: tuple[int, int, int] | None = None,
+    n_classes: int | None = None,
+    filters: Sequence[int] = (16, 32, 64),
+    dense_units: int = 128,
+    dropout: float = 0.2,
+    padding: str = "same",
+    input_size: int | None = 32,
+    learning_rate: float = 1e-3,
+    mean: Any = None,
+    variance: Any = None,
+    random_state: Any = None,
+) -> Any:
+    """Build the paper's network (Figure 1, sections 3.2 and 3.3), compiled.
+
+    Blocks of a 3 x 3 convolution with ReLU and 2 x 2 max pooling, dropout, a fully connected ReLU layer and a softmax;
+    Adam and sparse categorical cross-entropy. Normalisation and resampling are layers of the model. The numbers that
+    the paper leaves open are those of the TensorFlow tutorial that its network comes from.
+
+    Parameters
+    ----------
+    meta : dict, default=None
+        What scikeras tells a model function (``X_shape_``, ``n_classes_``), so that ``KerasClassifier(build_cnn)``
+        works.
+    patch_shape : (int, int, int), default=None
+        Rows, columns and bands; from `meta` by default.
+    n_classes : int, default=None
+        Number of classes; from `meta` by default.
+    filters : sequence of int, default=(16, 32, 64)
+        Filters of each convolution; their number is the number of blocks.
+    dense_units : int, default=128
+        Units of the fully connected layer.
+    dropout : float, default=0.2
+        Share of features dropped while training.
+    padding : {"same", "valid"}, default="same"
+        Padding of the convolutions.
+    input_size : int or None, default=32
+        Pixels a side that patches are resampled to (bilinear); None takes them as they are.
+    learning_rate : float, default=1e-3
+        Of Adam.
+    mean, variance : array-like of shape (n_bands,), default=None
+        Normalise each band by these; no normalisation by default.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights and of dropout.
+
+    Returns
+    -------
+    keras.Model
+        From float32 patches (n, rows, cols, bands) to probabilities (n, n_classes).
+
+    Raises
+    ------
+    ValueError
+        If the network's input is too small for its pooling.
+
+    References
+    ----------
+    L. Nava, O. Monserrat, F. Catani, "Improving landslide detection on SAR data through deep learning", 2021.
+
+    Examples
+    --------
+    >>> from sklandslide import build_cnn
+    >>> model = build_cnn(patch_shape=(25, 25, 3), n_classes=2, random_state=0)
+    >>> model.output_shape, model.count_params()
+    ((None, 2), 155042)
+    """
+    import keras
+
+    patch_shape = tuple(meta["X_shape_"][1:]) if patch_shape is None and meta else patch_shape
+    n_classes = meta["n_classes_"] if n_classes is None and meta else n_classes
+    if patch_shape is None or n_classes is None:
+        raise ValueError("build_cnn needs patch_shape=(rows, cols, bands) and n_classes.")
+    size = patch_shape[:2] if input_size is None else (input_size, input_size)
+    _check_depth(size, filters, padding, input_size)
+    seeds = iter(check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(filters) + 3).tolist())
+
+    def initial():
+        return keras.initializers.GlorotUniform(seed=next(seeds))
+
+    layers = [keras.Input(patch_shape, name="patches")]
+    if mean is not None:
+        mean, variance = (
+            np.asarray(mean, np.float64).tolist(),
+            np.asarray(variance, np.float64).tolist(),
+        )
+        layers.append(keras.layers.Normalization(mean=mean, variance=variance, name="normalise"))
+    if size != tuple(patch_shape[:2]):
+        layers.append(keras.layers.Resizing(*size, name="resample"))
+    for i, n in enumerate(filters, 1):
+        layers.append(
+            keras.layers.Conv2D(
+                n,
+                3,
+                padding=padding,
+                activation="relu",
+                kernel_initializer=initial(),
+                name=f"convolution_{i}",
+            )
+        )
+        layers.append(keras.layers.MaxPooling2D(name=f"pooling_{i}"))
+    layers += [
+        keras.layers.Dropout(dropout, seed=next(seeds), name="dropout"),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dense(dense_units, activation="relu", kernel_initializer=initial(), name="dense"),
+        keras.layers.Dense(n_classes, activation="softmax", kernel_initializer=initial(), name="probabilities"),
+    ]
+    model = keras.Sequential(layers, name="landslide_cnn")
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model
+
+
+def _without_optimizer(network: Any) -> Any:
+    """The same layers, ready to predict, without what only training needs."""
+    import keras
+
+    return keras.Sequential([keras.Input(network.input_shape[1:], name="patches"), *network.layers], name=network.name)
+
+
+def _check_depth(size: tuple[int, ...], filters: Sequence[int], padding: str, input_size: int | None) -> None:
+    for side in size:
+        left = side
+        for _ in filters:
+            left = (left if padding == "same" else left - 2) // 2
+        if left < 1:
+            raise ValueError(
+                f"An input of {size[0]} x {size[1]} pixels is too small for {len(filters)} blocks with padding="
+                f"{padding!r}: pooling leaves nothing. Use a larger patch"
+                f"{' or input_size' if input_size is not None else ', input_size=32,'} or fewer filters."
+            )
+
+
+class LandslideCNN(ClassifierMixin, BaseEstimator):
+    """The paper's convolutional network as a scikit-learn classifier of patches.
+
+    Patches go in as arrays of shape (n_samples, rows, cols, n_bands), or as the `AugmentedPatches` of an `Augmenter`. X
+    of two dimensions, (n_samples, n_bands), is taken as patches of one pixel. Each band is normalised by the mean and
+    variance of the training patches; that and the resampling are part of the model.
+
+    Parameters
+    ----------
+    filters : sequence of int, default=(16, 32, 64)
+        Filters of each convolution block.
+    dense_units : int, default=128
+        Units of the fully connected layer.
+    dropout : float, default=0.2
+        Share of features dropped while training.
+    padding : {"same", "valid"}, default="same"
+        Padding of the convolutions.
+    input_size : int or None, default=32
+        Pixels a side that patches are resampled to; the paper resamples 25 to 32 (section 3.3). None takes patches as
+        they are.
+    learning_rate : float, default=1e-3
+        Of Adam. The paper tunes it for each data set.
+    batch_size : int, default=32
+        Patches in a training step.
+    epochs : int, default=50
+        Largest number of passes over the training patches.
+    early_stopping : bool, default=False
+        Whether to set aside `validation_fraction` of the training patches, stop when their loss has not fallen for
+        `n_iter_no_change` epochs, and keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the training patches set aside, drawn by class. Only used with `early_stopping`.
+    n_iter_no_change : int, default=10
+        Epochs without improvement before training stops. Only used with `early_stopping`.
+    class_weight : dict, "balanced" or None, default=None
+        Weights by class label, as in scikit-learn.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the order of samples, dropout, the validation split and, unless the `Augmenter` has its
+        own, the augmentation. The same seed gives the same weights on the same machine; no global state is changed.
+    verbose : int, default=0
+        As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    model_ : keras.Model
+        The network, with normalisation and resampling inside.
+    history_ : dict of str to list of float
+        Loss and accuracy of each epoch (``loss``, ``accuracy``; ``val_loss``, ``val_accuracy`` with `early_stopping`).
+    n_iter_ : int
+        Epochs run.
+    patch_shape_ : (int, int, int)
+        Rows, columns and bands of the training patches.
+    n_features_in_ : int
+        Number of bands.
+
+    References
+    ----------
+    L. Nava, O. Monserrat, F. Catani, "Improving landslide detection on SAR data through deep learning", 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklandslide import LandslideCNN
+    >>> random = np.random.RandomState(0)
+    >>> y = np.repeat(["forest", "landslide"], 40)
+    >>> X = random.normal(size=(80, 8, 8, 1)) + (y == "landslide")[:, None, None, None]
+    >>> cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=20, random_state=0).fit(X, y)
+    >>> cnn.score(X, y) > 0.9, cnn.predict_proba(X).shape
+    (True, (80, 2))
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "filters": ["array-like"],
+        "dense_units": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "padding": [StrOptions({"same", "valid"})],
+        "input_size": [Interval(Integral, 1, None, closed="left"), None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        filters: Sequence[int] = (16, 32, 64),
+        dense_units: int = 128,
+        dropout: float = 0.2,
+        padding: str = "same",
+        input_size: int | None = 32,
+        learning_rate: float = 1e-3,
+        batch_size: int = 32,
+        epochs: int = 50,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.filters = filters
+        self.dense_units = dense_units
+        self.dropout = dropout
+        self.padding = padding
+        self.input_size = input_size
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LandslideCNN:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands), or AugmentedPatches
+        y : array-like of shape (n_samples,)
+            Labels, of any type.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        LandslideCNN
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If X or y has NaN, another shape, or fewer than two classes.
+        """
+        self._validate_params()
+        ranges, seed = (X.ranges, X.seed) if isinstance(X, AugmentedPatches) else (None, None)
+        patches = self._check_patches(X.patches if ranges is not None else X, reset=True)
+        classes, codes = self._check_labels(patches, y)
+        weights = self._weights(patches, codes, classes, sample_weight)
+        random = check_random_state(self.random_state)
+        seeds = random.randint(np.iinfo(np.int32).max, size=4)
+        if seed is not None:
+            seeds[2] = seed
+        train, held_out = self._split(codes, seeds[1])
+        band_axes = tuple(range(patches.ndim - 1))
+        variance = patches[train].var(axis=band_axes, dtype=np.float64)
+        network = build_cnn(
+            patch_shape=patches.shape[1:],
+            n_classes=len(classes),
+            filters=tuple(self.filters),
+            dense_units=self.dense_units,
+            dropout=self.dropout,
+            padding=self.padding,
+            input_size=self.input_size,
+            learning_rate=self.learning_rate,
+            mean=patches[train].mean(axis=band_axes, dtype=np.float64),
+            # a band that is constant in training is left at its scale, not blown up
+            variance=np.where(variance > 0, variance, 1.0),
+            random_state=int(seeds[0]),
+        )
+        self.history_ = self._train(network, ranges, seeds[2:], patches, codes, weights, train, held_out)
+        self.classes_ = classes
+        self.model_ = _without_optimizer(network)
+        self.n_iter_ = len(self.history_["loss"])
+        self.patch_shape_ = patches.shape[1:]
+        return self
+
+    def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out) -> dict[str, list[float]]:
+        """Fit through scikeras's KerasClassifier: the one place that knows scikeras."""
+        import keras
+        from scikeras.wrappers import KerasClassifier
+
+        from ._training import training_model
+
+        def part(rows):
+            return patches[rows], codes[rows], None if weights is None else weights[rows]
+
+        callbacks, validation = [], {}
+        if held_out is not None:
+            callbacks.append(
+                keras.callbacks.EarlyStopping("val_loss", patience=self.n_iter_no_change, restore_best_weights=True)
+            )
+            x, y, w = part(held_out)
+            validation["validation_data"] = (x, y) if w is None else (x, y, w)
+        classifier = KerasClassifier(
+            model=lambda: training_model(network, ranges, seeds),
+            loss="sparse_categorical_crossentropy",
+            optimizer=keras.optimizers.Adam(self.learning_rate),
+            metrics=["accuracy"],
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            callbacks=callbacks,
+            verbose=int(self.verbose),
+            # scikeras's own random_state would switch on op determinism for the whole process
+            random_state=None,
+        )
+        x, y, w = part(train)
+        classifier.fit(x, y, sample_weight=w, **validation)
+        return {name: [float(v) for v in values] for name, values in classifier.history_.items()}
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands)
+            Patches of the shape that the network was trained on.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float32
+            In the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If the patches have another shape or hold NaN.
+        """
+        check_is_fitted(self)
+        patches = self._check_patches(X, reset=False)
+        forward = self._forward_function()
+        out = np.empty((len(patches), len(self.classes_)), np.float32)
+        for start in range(0, len(patches), _PREDICT_BATCH):
+            batch = patches[start : start + _PREDICT_BATCH]
+            out[start : start + len(batch)] = forward(batch)
+        return out
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _forward_function(self) -> Any:
+        """The network as a graph, traced once for each model and process."""
+        kept = self.__dict__.get("_forward")
+        if kept is None or kept[0] is not self.model_:
+            from ._training import forward_function
+
+            kept = self._forward = self.model_, forward_function(self.model_, self.patch_shape_)
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_forward", None)  # a graph belongs to its process
+        return state
+
+    def _check_patches(self, X: Any, *, reset: bool) -> np.ndarray:
+        patches = check_array(X, dtype=np.float32, allow_nd=True, input_name="X", estimator=self)
+        if patches.ndim not in (2, 4):
+            raise ValueError(
+                f"X has shape {patches.shape}; {type(self).__name__} takes patches of shape (n_samples, rows, cols, "
+                "n_bands). Put a PatchSampler before it."
+            )
+        if reset:
+            self.n_features_in_ = patches.shape[-1]
+        elif patches.ndim == 2 and patches.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {patches.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                "features as input."
+            )
+        if patches.ndim == 2:
+            patches = patches[:, None, None, :]
+        if not reset and patches.shape[1:] != tuple(self.patch_shape_):
+            raise ValueError(
+                f"The patches have shape {patches.shape[1:]} (rows, cols, bands), but the network was trained on "
+                f"{tuple(self.patch_shape_)}. Use the same patch_size and composite as in training, or train again."
+            )
+        return patches
+
+    def _check_labels(self, patches: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(patches, y)
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least two classes, but y holds only the class "
+                f"{classes[0]!r}. Add samples of other ground."
+            )
+        return classes, codes
+
+    def _weights(self, patches, codes, classes, sample_weight) -> np.ndarray | None:
+        if sample_weight is None and self.class_weight is None:
+            return None
+        weights = _check_sample_weight(sample_weight, patches, dtype=np.float32, ensure_non_negative=True)
+        if self.class_weight is not None:
+            weights = weights * compute_class_weight(self.class_weight, classes=classes, y=classes[codes])[codes]
+        return weights.astype(np.float32)
+
+    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        rows = np.arange(len(codes))
+        if not self.early_stopping:
+            return rows, None
+        train, held_out = train_test_split(
+            rows, test_size=self.validation_fraction, stratify=codes, random_state=int(seed)
+        )
+        return train, held_out

@@ -1,0 +1,265 @@
+"""Outlines of the simulated scene: landslides on slopes and boxes of other ground."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from ..exceptions import SceneError
+from ..grid import Grid
+from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Terrain, fractal_field
+
+__all__ = ["CLEARANCE", "draw_boxes", "draw_landslides", "footprint"]
+
+# Areas in m2 that 10, 50 and 90 % of the Iburi landslides stay below (weak labels, 751 polygons and
+# a rule on the image): a lognormal with a longer upper half.
+AREA_PERCENTILES = (1_000.0, 4_000.0, 30_000.0)
+AREA_LIMITS = (500.0, 80_000.0)
+MAX_SHARE = 0.03  # of a small scene that one landslide may take
+# Length over width of a lobe: the tightest box about a whole outline then has sides of 1.2 / 1.9 /
+# 3.4 to one (10, 50, 90 %), against 1.1 / 1.8 / 2.9 in Iburi.
+ELONGATION, ELONGATION_SPREAD = 3.8, 0.4
+LOBE_AREA = 8_000.0  # m2; a landslide has one lobe and, on average, one more for each of these
+# Where landslides lie: ever likelier about this slope in degrees, taken over START_SIZE metres;
+# gives a median inside of about 18.7, as in Iburi. CLUSTERING is the standard deviation of the log
+# density from valley to valley.
+START_SLOPE, START_SLOPE_WIDTH, START_SIZE = 20.0, 2.5, 40.0
+CLUSTERING = 0.8
+CLEARANCE = 80.0  # metres between other ground and any landslide, as in the Iburi polygons
+BOX_AREA = (20_000.0, 150_000.0)  # m2; Iburi's run from 46 000 to 210 000
+_SHRINK = (
+    1.0,
+    0.5,
+    0.25,
+    0.12,
+    0.06,
+)  # tried in turn where no box fits: a small scene, many landslides
+BOXES_PER_KM2 = 1.5
+_COVER_SHARE = {FOREST: 0.45, FARMLAND: 0.3, SETTLEMENT: 0.15, WATER: 0.1}
+_STEPS = 12  # points along the path of a landslide
+_ROUNDS = 30
+
+
+def draw_landslides(rng: np.random.Generator, terrain: Terrain, grid: Grid, density: float) -> list[Any]:
+    """Outlines of landslides in map coordinates; those that touch are one.
+
+    Parameters
+    ----------
+    rng : Generator
+    terrain : Terrain
+    grid : Grid
+        North-up, square pixels.
+    density : float
+        Landslides per km2, before those that touch are joined. At least one is drawn.
+
+    Returns
+    -------
+    list of shapely.Polygon
+    """
+    import shapely
+
+    pixel = grid.pixel_extent[0]
+    extent = grid.shape[0] * grid.shape[1] * pixel**2
+    areas = _areas(rng, max(1, round(density * extent / 1e6)), MAX_SHARE * extent)
+    starts = _start_weights(rng, terrain, pixel)
+    downhill = _downhill(terrain, pixel)
+    inner = shapely.box(*grid.bounds).buffer(-pixel, join_style="mitre")
+    placed: list[Any] = []
+    for _ in range(_ROUNDS):
+        if not areas.size:
+            break
+        drawn = _outlines(rng, areas, starts, downhill, grid)
+        fits = shapely.within(drawn, inner)
+        placed += drawn[fits].tolist()
+        areas = areas[~fits]
+    if not placed:
+        raise SceneError(
+            f"No landslide fits the scene of {grid.shape[0]} x {grid.shape[1]} pixels of {pixel:g} "
+            "m. Use a larger shape or another random_state."
+        )
+    joined = shapely.get_parts(shapely.union_all(placed))
+    # A hole that touching landslides enclose is debris as well.
+    return [shapely.Polygon(part.exterior) for part in joined]
+
+
+def _areas(rng: np.random.Generator, n: int, largest: float) -> np.ndarray:
+    low, middle, high = np.log(AREA_PERCENTILES)
+    z = rng.standard_normal(n)
+    spread = np.where(z < 0, middle - low, high - middle) / 1.2816  # the 90 % quantile of a normal
+    areas = np.exp(middle + spread * z)
+    upper = min(AREA_LIMITS[1], largest)
+    return np.clip(areas, min(AREA_LIMITS[0], upper), upper)
+
+
+def _start_weights(rng: np.random.Generator, terrain: Terrain, pixel: float) -> np.ndarray:
+    """Cumulative chance that a landslide starts at a pixel, in C order."""
+    cluster = fractal_field(rng, terrain.dem.shape, 1200.0 / pixel, beta=3.6)
+    slope = ndimage.gaussian_filter(terrain.slope, START_SIZE / pixel)
+    steep = 1 / (1 + np.exp(-(slope - START_SLOPE) / START_SLOPE_WIDTH))
+    weight = steep * np.exp(CLUSTERING * cluster) * (terrain.cover == FOREST)
+    return np.cumsum(weight, dtype=np.float64)
+
+
+def _downhill(terrain: Terrain, pixel: float) -> np.ndarray:
+    """Direction (column, row) of steepest descent at the scale of a landslide, shape (2, ...)."""
+    smooth = ndimage.gaussian_filter(terrain.dem, 35.0 / pixel)
+    south, east = np.gradient(smooth, pixel)
+    return np.stack([-east, -south]) / np.maximum(np.hypot(east, south), 1e-6)
+
+
+def _outlines(
+    rng: np.random.Generator,
+    areas: np.ndarray,
+    starts: np.ndarray,
+    downhill: np.ndarray,
+    grid: Grid,
+) -> np.ndarray:
+    """One outline for each area: lobes that run down the slope from heads side by side."""
+    import shapely
+
+    pixel, n = grid.pixel_extent[0], areas.size
+    head = np.searchsorted(starts, rng.random(n) * starts[-1], side="right")
+    row, col = np.unravel_index(np.minimum(head, starts.size - 1), grid.shape)
+    lobes = 1 + rng.poisson(np.minimum(areas / LOBE_AREA, 4.0))
+    of = np.repeat(np.arange(n), lobes)
+    elongation = ELONGATION * np.exp(ELONGATION_SPREAD * rng.standard_normal(of.size))
+    elongation = np.clip(elongation, 1.5, 9.0)
+    width = np.sqrt(areas[of] / lobes[of] / (0.85 * elongation))
+    step = (elongation - 1) * width / (_STEPS - 1)
+    side = downhill[::-1, row, col] * np.array([[-1.0], [1.0]])  # along the contour line
+    place = rng.uniform(-0.6, 0.6, of.size) * lobes[of] * width / pixel
+    heads = np.stack([col, row])[:, of] + 0.5 + side[:, of] * place * (lobes[of] > 1)
+    # The pixel drawn for its slope is the middle of the landslide, not its head.
+    heads -= downhill[:, row, col][:, of] * step * (_STEPS - 1) / 2 / pixel
+    path = _descend(rng, heads, step / pixel, downhill)
+    bodies = _widen(rng, grid.xy(path[1].T, path[0].T), width)
+    first = np.searchsorted(of, np.arange(n + 1))
+    joined = [shapely.union_all(bodies[a:b]) for a, b in pairwise(first)]
+    outlines = [_to_area(body, area) for body, area in zip(joined, areas, strict=True)]
+    return np.array(outlines, dtype=object)
+
+
+def _widen(rng: np.random.Generator, path: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Polygons about paths (n, steps, 2) in map coordinates, of a width that wavers along them."""
+    import shapely
+
+    n = len(path)
+    along = np.linspace(0, 1, _STEPS)
+    waver = ndimage.gaussian_filter1d(rng.standard_normal((n, _STEPS)), 0.8, axis=1)
+    aside = ndimage.gaussian_filter1d(rng.standard_normal((n, _STEPS, 2)), 0.8, axis=1)
+    profile = (0.55 + 0.6 * np.sin(np.pi * along) ** 0.7) * np.exp(0.4 * waver)
+    centres = shapely.points(path + 0.25 * width[:, None, None] * aside)
+    discs = shapely.buffer(centres, 0.5 * width[:, None] * profile, quad_segs=6)
+    pairs = np.stack([discs[:, :-1], discs[:, 1:]], axis=-1)
+    return shapely.union_all(shapely.convex_hull(shapely.union_all(pairs, axis=-1)), axis=1)
+
+
+def _descend(rng: np.random.Generator, head: np.ndarray, step: np.ndarray, downhill: np.ndarray) -> np.ndarray:
+    """Follow the slope from each head; (column, row) of every point, shape (2, steps, n)."""
+    limit = np.array(downhill.shape[:0:-1])[:, None] - 1  # columns, rows
+    points = [head]
+    col, row = np.clip(head.astype(np.intp), 0, limit)
+    heading = downhill[:, row, col] + 0.2 * rng.standard_normal(head.shape)
+    for _ in range(_STEPS - 1):
+        col, row = np.clip(points[-1].astype(np.intp), 0, limit)
+        heading = 0.7 * heading + 0.3 * downhill[:, row, col]  # debris does not turn at once
+        heading /= np.maximum(np.hypot(*heading), 1e-12)
+        points.append(points[-1] + step * heading)
+    return np.stack(points, axis=1)
+
+
+def _to_area(body: Any, area: float) -> Any:
+    from shapely import Polygon, affinity
+
+    largest = max(getattr(body, "geoms", [body]), key=lambda part: part.area)
+    body = Polygon(largest.exterior)
+    factor = np.sqrt(area / body.area)
+    return affinity.scale(body, factor, factor).simplify(1.0)
+
+
+def footprint(rng: np.random.Generator, outlines: list[Any], grid: Grid, oversample: int = 4) -> np.ndarray:
+    """Share of each pixel that is fresh debris, 0 to 1, float32.
+
+    The ground truth of the pictures: the inventory's outlines follow it only roughly, as drawn by
+    hand. Edges are mixed pixels and frayed, and islands of trees stay inside.
+    """
+    from rasterio.features import rasterize
+
+    rows, cols = grid.shape
+    fine = grid.rescale(0, 0, 1 / oversample, (rows * oversample, cols * oversample))
+    mask = rasterize(outlines, out_shape=fine.shape, transform=fine.transform, dtype="uint8")
+    share = mask.reshape(rows, oversample, cols, oversample).mean((1, 3), dtype=np.float32)
+    share = ndimage.gaussian_filter(share, 0.5)
+    frayed = fractal_field(rng, grid.shape, 60.0 / grid.pixel_extent[0], beta=2.5)
+    return np.clip(share + 0.15 * frayed * np.sqrt(share), 0, 1) * (share > 0.02)
+
+
+def draw_boxes(rng: np.random.Generator, terrain: Terrain, grid: Grid, landslides: list[Any]) -> list[Any]:
+    """Boxes of forest, farmland, settlement and water, apart from each other and from landslides.
+
+    Returns
+    -------
+    list of shapely.Polygon
+    """
+    import shapely
+
+    pixel = grid.pixel_extent[0]
+    wanted = BOXES_PER_KM2 * grid.shape[0] * grid.shape[1] * pixel**2 / 1e6
+    slides = shapely.STRtree(landslides)
+    inner = shapely.box(*grid.bounds).buffer(-pixel, join_style="mitre")
+    for shrink in _SHRINK:
+        accepted: list[Any] = []
+        for cover, share in _COVER_SHARE.items():
+            quota = max(1, round(share * wanted))
+            ground = _mostly(terrain.cover == cover, pixel)
+            boxes = _candidates(rng, ground, grid, 100 * quota, shrink)
+            boxes = boxes[shapely.within(boxes, inner)]
+            near = slides.query(boxes, predicate="dwithin", distance=CLEARANCE)[0]
+            accepted += _apart(np.delete(boxes, np.unique(near)), quota, accepted)
+        if accepted:
+            return accepted
+    raise SceneError(
+        f"No polygon of other ground fits {CLEARANCE:g} m away from the {len(landslides)} "
+        f"landslides of the scene of {grid.shape[0]} x {grid.shape[1]} pixels of {pixel:g} m. Use a larger "
+        "shape, a lower density or another random_state."
+    )
+
+
+def _mostly(ground: np.ndarray, pixel: float) -> np.ndarray:
+    """Pixels about which at least 70 % within a small box is that ground."""
+    size = max(1, round(BOX_AREA[0] ** 0.5 / pixel))
+    return ndimage.uniform_filter(ground.astype(np.float32), size, mode="nearest") > 0.7
+
+
+def _candidates(rng: np.random.Generator, ground: np.ndarray, grid: Grid, n: int, shrink: float) -> np.ndarray:
+    """Boxes of random size, sides and bearing with their centres on the ground."""
+    import shapely
+
+    (where,) = np.nonzero(ground.ravel())
+    if not where.size:
+        return np.empty(0, dtype=object)
+    row, col = np.unravel_index(rng.choice(where, n), grid.shape)
+    area = shrink * np.exp(rng.uniform(np.log(BOX_AREA[0]), np.log(BOX_AREA[1]), n))
+    ratio = np.sqrt(rng.uniform(1, 2.2, n))
+    half = 0.5 * np.sqrt(area) * np.stack([ratio, 1 / ratio])
+    angle = rng.uniform(0, np.pi, n)
+    along = half[0] * np.stack([np.cos(angle), np.sin(angle)])
+    aside = half[1] * np.stack([-np.sin(angle), np.cos(angle)])
+    corners = np.stack([along + aside, along - aside, -along - aside, aside - along])
+    return shapely.polygons(grid.xy(row + 0.5, col + 0.5)[:, None] + corners.transpose(2, 0, 1))
+
+
+def _apart(boxes: np.ndarray, quota: int, others: list[Any]) -> list[Any]:
+    """Choose the first boxes, up to the quota, that overlap neither each other nor the others."""
+    import shapely
+
+    chosen: list[Any] = []
+    for box in boxes:
+        if len(chosen) == quota:
+            break
+        if not shapely.intersects(box, others + chosen).any():
+            chosen.append(box)
+    return chosen

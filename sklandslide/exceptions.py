@@ -1,0 +1,54 @@
+"""Errors and warnings that a user can meet.
+
+Each message says what is wrong, the value, the rule and the remedy.
+"""
+
+__all__ = [
+    "BandError",
+    "InventoryError",
+    "NoValidDataError",
+    "OutputExistsError",
+    "SamplingWarning",
+    "SceneError",
+    "SceneReadError",
+    "SklandslideError",
+]
+
+
+class SklandslideError(Exception):
+    """Base class of the errors that sklandslide raises itself.
+
+    Examples
+    --------
+    >>> from sklandslide.exceptions import BandError, SklandslideError
+    >>> issubclass(BandError, SklandslideError)
+    True
+    """
+
+
+class SceneError(SklandslideError, ValueError):
+    """A scene cannot be built from what was given, or does not fit the request."""
+
+
+class SceneReadError(SklandslideError, OSError):
+    """A raster or vector file is missing, unreadable, truncated or was replaced."""
+
+
+class BandError(SklandslideError, ValueError):
+    """A band or composite is unknown, missing from a scene, or in other units."""
+
+
+class InventoryError(SklandslideError, ValueError):
+    """Polygons are missing, of the wrong kind, or do not fit the scene."""
+
+
+class NoValidDataError(SklandslideError, ValueError):
+    """Nothing but nodata where data are needed."""
+
+
+class OutputExistsError(SklandslideError, FileExistsError):
+    """The output file exists and ``overwrite=True`` was not given."""
+
+
+class SamplingWarning(UserWarning):
+    """Some polygons gave no sample."""

@@ -1,0 +1,226 @@
+"""SlidingWindowPredictor: from a fitted pipeline and a scene to a map."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from .._version import __version__
+from ..bands import BandStacker
+from ..exceptions import NoValidDataError, SklandslideError
+from ..grid import Grid, tiles
+from ..patches import PatchSampler
+from .landslide_map import LandslideMap
+from .windows import WindowEngine
+from .writer import BLOCK, MapWriter, check_output
+
+__all__ = ["SlidingWindowPredictor"]
+
+_log = logging.getLogger("sklandslide")
+
+
+class SlidingWindowPredictor(BaseEstimator):
+    """Map a scene with a sliding window (section 3.3 of the paper).
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, taking `Locations` and offering `predict_proba`: a pipeline, or a search, calibration, ensemble or other
+        meta-estimator over pipelines.
+    step : int, default=2
+        Distance of windows in pixels; the paper's is 2.
+    method : {"auto", "window", "shared"}, default="auto"
+        How the map is computed; the map is the same. ``"window"`` asks the estimator about each window. ``"shared"``,
+        which shares the network's work between windows, is not part of this version and raises; ``"auto"`` uses
+        ``"window"``.
+    patch_size : int, default=None
+        Side of the window in pixels; found in the estimator's `PatchSampler` by default (the largest of several).
+    positive : label, default=None
+        The class to map. By default 1, True or ``"landslide"``, whichever is among the classes.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    engine_ : str
+        How the last map was computed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    >>> from sklandslide import BandStacker, PatchSampler, SlidingWindowPredictor, make_scene, sample_polygons
+    >>> scene, polygons = make_scene(shape=(300, 300), random_state=0)
+    >>> X, y, groups = sample_polygons(scene, polygons, patch_size=9)
+    >>> flat = FunctionTransformer(lambda patches: patches.mean(axis=(1, 2)))
+    >>> pipe = make_pipeline(BandStacker("RGB"), PatchSampler(patch_size=9), flat, StandardScaler(),
+    ...                      LogisticRegression())
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "map.tif"
+    >>> m = SlidingWindowPredictor(pipe.fit(X, y), step=4).predict_map(scene, path)
+    >>> m.probability.shape
+    (73, 73)
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "estimator": [HasMethods(["predict_proba"])],
+        "step": [Interval(Integral, 1, None, closed="left")],
+        "method": [StrOptions({"auto", "window", "shared"})],
+        "patch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "positive": "no_validation",
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        step: int = 2,
+        method: str = "auto",
+        patch_size: int | None = None,
+        positive: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.step = step
+        self.method = method
+        self.patch_size = patch_size
+        self.positive = positive
+        self.verbose = verbose
+
+    def predict_map(self, scene: Any, path: Any, *, overwrite: bool = False) -> LandslideMap:
+        """Write the probability of landslide over a whole scene as a GeoTIFF.
+
+        Map pixel (i, j) is the window whose first pixel is (i * step, j * step), and lies at the window's centre. Every
+        window that fits is in the map; it is NaN exactly where its window touches nodata.
+
+        Parameters
+        ----------
+        scene : Scene
+            With the bands, in the units, that the estimator was fitted on.
+        path : path
+            Of the GeoTIFF: float32, tiled, compressed. It appears when it is complete.
+        overwrite : bool, default=False
+            Whether an existing file may be replaced.
+
+        Returns
+        -------
+        LandslideMap
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        OutputExistsError
+            If the file exists and `overwrite` is false.
+        BandError
+            If the scene lacks a band or has it in other units.
+        SceneError
+            If no window fits the scene, or the path cannot be written.
+        NoValidDataError
+            If every window touches nodata. No file is written.
+        """
+        self._validate_params()
+        check_is_fitted(self.estimator)
+        path = check_output(path, overwrite, scene.files)
+        patch_size = self._find_patch_size()
+        column, label = self._find_column()
+        grid = scene.grid.map_grid(patch_size, self.step)
+        engine = self._choose_engine(scene, patch_size, column)
+        tags = {
+            "VERSION": __version__,
+            "PATCH_SIZE": patch_size,
+            "STEP": self.step,
+            "POSITIVE": label,
+            "ENGINE": engine.name,
+        }
+        with MapWriter(path, grid, tags) as writer:
+            if not self._write_tiles(engine, grid, writer):
+                raise NoValidDataError(
+                    f"Every window of {patch_size} pixels touches nodata in one of the bands "
+                    f"{', '.join(engine.bands)}, "
+                    "so there is nothing to map. Check the nodata values and the overlap of the rasters."
+                )
+        self.engine_ = engine.name
+        return LandslideMap.open(path)
+
+    def _write_tiles(self, engine: WindowEngine, grid: Grid, writer: MapWriter) -> bool:
+        """Compute and write each tile; tell whether any value was valid."""
+        from tqdm import tqdm
+
+        found = False
+        with tqdm(
+            total=grid.shape[0] * grid.shape[1],
+            unit="window",
+            unit_scale=True,
+            disable=not self.verbose,
+        ) as bar:
+            for window in tiles(grid.shape, BLOCK):
+                values = engine.tile(window)
+                found |= bool(np.isfinite(values).any())
+                writer.write(values, window)
+                bar.update(values.size)
+        return found
+
+    def _choose_engine(self, scene: Any, patch_size: int, column: int) -> WindowEngine:
+        if self.method == "shared":
+            raise SklandslideError(
+                "method='shared' is not part of this version of sklandslide. Use method='auto' or 'window': the map is "
+                "the same."
+            )
+        stackers = _fitted_parts(self.estimator, BandStacker)
+        _log.info("Mapping window by window, patch size %d, step %d.", patch_size, self.step)
+        return WindowEngine(self.estimator, stackers, scene, patch_size, self.step, column)
+
+    def _find_patch_size(self) -> int:
+        if self.patch_size is not None:
+            return int(self.patch_size)
+        sizes = {int(sampler.patch_size) for sampler in _fitted_parts(self.estimator, PatchSampler)}
+        if not sizes:
+            raise SklandslideError(
+                f"{type(self.estimator).__name__} holds no fitted PatchSampler, so the size of its windows is unknown. "
+                "Put a PatchSampler into the pipeline, or pass patch_size=."
+            )
+        return max(sizes)
+
+    def _find_column(self) -> tuple[int, Any]:
+        classes = list(self.estimator.classes_)
+        wanted = [1, "landslide"] if self.positive is None else [self.positive]
+        for label in wanted:
+            if label in classes:
+                return classes.index(label), label
+        raise SklandslideError(
+            f"None of {wanted} is among the estimator's classes {classes}, so it is unclear which probability to map. "
+            "Pass positive= with the label of landslides."
+        )
+
+
+def _fitted_parts(estimator: Any, kind: type) -> list[Any]:
+    """The fitted estimators of a class inside a fitted estimator, however nested."""
+    return list({id(part): part for part in _walk(estimator, kind)}.values())
+
+
+def _walk(value: Any, kind: type) -> Iterator[Any]:
+    if isinstance(value, kind):
+        if hasattr(value, "n_features_in_"):
+            yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _walk(item, kind)
+    elif isinstance(value, dict):
+        yield from _walk(list(value.values()), kind)
+    elif isinstance(value, BaseEstimator) or type(value).__module__.startswith("sklearn."):
+        attributes = getattr(value, "__dict__", {})
+        # A meta-estimator keeps its unfitted template beside what it fitted: only the latter counts.
+        best = {"best_estimator_": attributes["best_estimator_"]} if "best_estimator_" in attributes else None
+        learnt = {k: v for k, v in attributes.items() if k.endswith("_") and not k.startswith("_")}
+        fitted = list(_walk(list((best or learnt).values()), kind))
+        yield from fitted or _walk(list(attributes.values()), kind)

@@ -1,0 +1,184 @@
+"""A landslide map and an inventory as vectors: points, polygons, pixels, GeoPackage layers."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..exceptions import OutputExistsError
+from ..grid import Grid, Window
+from ..terrain import _metres_per_unit
+
+if TYPE_CHECKING:
+    import geopandas
+
+__all__ = ["ground_area", "landslide_pixels", "red_points", "red_polygons", "write_gpkg"]
+
+# Ground area is summed in blocks of about this many pixels, to bound the memory.
+_BLOCK = 1 << 20
+
+
+def red_points(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
+    """Centres of the red pixels with their ``probability``, row by row."""
+    import geopandas
+
+    xy = grid.xy(*(np.argwhere(red).T + 0.5))
+    return geopandas.GeoDataFrame(
+        {"probability": probability[red]},
+        geometry=geopandas.points_from_xy(xy[:, 0], xy[:, 1]),
+        crs=crs_text(grid),
+    )
+
+
+def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
+    """Outline connected red areas, with ``id``, mean ``probability`` and ``area_m2``."""
+    import geopandas
+    from rasterio.features import shapes
+    from scipy import ndimage
+    from shapely.geometry import shape
+
+    areas, n_areas = ndimage.label(red)
+    areas = areas.astype(np.int32, copy=False)
+    found = shapes(areas, mask=red, connectivity=4, transform=grid.transform)
+    outlines = {int(number): shape(outline) for outline, number in found}
+    pixels = np.bincount(areas[red], minlength=n_areas + 1)[1:]
+    total = np.bincount(areas[red], probability[red], n_areas + 1)[1:]
+    return geopandas.GeoDataFrame(
+        {
+            "id": np.arange(1, n_areas + 1),
+            "probability": total / pixels,
+            "area_m2": ground_area(grid, areas, n_areas)[1:],
+        },
+        geometry=[outlines[number] for number in range(1, n_areas + 1)],
+        crs=crs_text(grid),
+    )
+
+
+def ground_area(grid: Grid, areas: np.ndarray, n_areas: int) -> np.ndarray:
+    """Square metres on the ground of the pixels with each number, 0 to `n_areas`.
+
+    Parameters
+    ----------
+    grid : Grid
+        The map's grid; without a CRS its units are taken as metres.
+    areas : ndarray of int or bool, shape ``grid.shape``
+        Number of each pixel.
+    n_areas : int
+        Largest number.
+
+    Returns
+    -------
+    ndarray of shape (n_areas + 1,), float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from sklandslide.grid import Grid
+    >>> from sklandslide.mapping.vectors import ground_area
+    >>> grid = Grid(None, Affine(10, 0, 0, 0, -10, 0), (2, 2))
+    >>> ground_area(grid, np.array([[0, 1], [1, 1]]), 1)
+    array([100., 300.])
+    """
+    t = grid.transform
+    out = np.zeros(n_areas + 1)
+    for block in _row_blocks(grid):
+        metres_x, metres_y = _metres_per_unit(grid, block)
+        pixel = abs(t.a * t.e - t.b * t.d) * metres_x * metres_y
+        weights = np.broadcast_to(pixel, (block.height, block.width))
+        out += np.bincount(areas[block.slices].ravel(), weights.ravel(), n_areas + 1)
+    return out
+
+
+def _row_blocks(grid: Grid) -> Iterator[Window]:
+    rows, cols = grid.shape
+    height = max(1, _BLOCK // cols)
+    for row in range(0, rows, height):
+        yield Window(row, 0, min(height, rows - row), cols)
+
+
+def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices of the pixels whose centre lies on each polygon, and the polygon's number.
+
+    Polygon by polygon, as landslides may overlap. One that holds no centre gets the pixel that
+    holds its representative point; one off the grid gets none.
+    """
+    from rasterio.features import rasterize
+
+    pixels, owners = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for number, geometry in enumerate(geometries):
+        left, bottom, right, top = geometry.bounds
+        corners = grid.rowcol([[left, bottom], [left, top], [right, bottom], [right, top]])
+        low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+        high = np.minimum(np.ceil(corners.max(axis=0)).astype(int), grid.shape)
+        if (high <= low).any():
+            continue
+        window = Window(int(low[0]), int(low[1]), *(int(n) for n in high - low))
+        inside = rasterize(
+            [(geometry, 1)],
+            out_shape=(window.height, window.width),
+            transform=grid.crop(window).transform,
+            dtype="uint8",
+        )
+        rows, cols = np.nonzero(inside)
+        rows, cols = rows + window.row_off, cols + window.col_off
+        if not len(rows):
+            point = geometry.representative_point()
+            at = np.floor(grid.rowcol([[point.x, point.y]])).astype(int)
+            rows, cols = at[((at >= 0) & (at < grid.shape)).all(axis=1)].T
+        pixels.append(rows * grid.shape[1] + cols)
+        owners.append(np.full(len(rows), number))
+    return np.concatenate(pixels), np.concatenate(owners)
+
+
+def write_gpkg(
+    path: str | os.PathLike[str],
+    layers: Mapping[str, tuple[geopandas.GeoDataFrame, str]],
+    overwrite: bool,
+) -> Path:
+    """Write layers, (frame, geometry type) by name; the file appears complete or not at all."""
+    path = Path(path)
+    # GDAL wants the suffix, and os.replace is atomic only within one folder.
+    part = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.gpkg")
+    try:
+        with warnings.catch_warnings():
+            # A map without a CRS is the user's choice, made when the scene was built.
+            warnings.filterwarnings("ignore", "'crs' was not provided")
+            for name, (frame, kind) in layers.items():
+                multi = kind.startswith("Multi")
+                frame.to_file(
+                    part,
+                    layer=name,
+                    driver="GPKG",
+                    engine="pyogrio",
+                    geometry_type=kind,
+                    promote_to_multi=multi,
+                )
+        check_output(path, overwrite)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def check_output(path: Path, overwrite: bool) -> None:
+    if path.suffix.lower() != ".gpkg":
+        raise ValueError(f"{path} does not end in .gpkg; the output is a GeoPackage. Add the suffix.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"The folder {path.parent} does not exist. Make it, or correct the path {path}.")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise OutputExistsError(
+            f"{path} exists{' and is a folder' if path.is_dir() else ''}. Choose another path"
+            f"{'' if path.is_dir() else ', or pass overwrite=True to replace it'}."
+        )
+
+
+def crs_text(grid: Grid) -> Any:
+    """Write the CRS in a form that geopandas takes."""
+    return None if grid.crs is None else grid.crs.to_wkt()

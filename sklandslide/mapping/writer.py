@@ -1,0 +1,118 @@
+"""Write a map so that it appears under its name only when it is complete."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from ..exceptions import OutputExistsError, SceneError, SklandslideError
+from ..grid import Grid, Window
+
+__all__ = ["MapWriter", "check_output"]
+
+# Side of the GeoTIFF's blocks, and of the tiles that are written: each block is written once.
+BLOCK = 256
+
+
+def check_output(path: Any, overwrite: bool, inputs: tuple[str, ...] = ()) -> str:
+    """Return the absolute path of an output file, or say why it cannot be written.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and `overwrite` is false.
+    SceneError
+        If the file is one of the `inputs`, is a folder, or lies in a folder that does not exist.
+    """
+    path = os.path.abspath(os.fspath(path))
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise SceneError(f"The folder {folder} does not exist, so {path} cannot be written. Create it first.")
+    if os.path.isdir(path):
+        raise SceneError(f"{path} is a folder; the output needs a file name, such as map.tif.")
+    if os.path.realpath(path) in {os.path.realpath(p) for p in inputs}:
+        raise SceneError(
+            f"{path} is one of the scene's own rasters; writing the map there would destroy it. Choose another name."
+        )
+    if os.path.exists(path) and not overwrite:
+        raise OutputExistsError(f"{path} exists. Pass overwrite=True to replace it, or choose another name.")
+    return path
+
+
+class MapWriter:
+    """A tiled, compressed GeoTIFF of float32 with NaN for nodata, moved to its name when it is whole.
+
+    Parameters
+    ----------
+    path : str
+        From `check_output`.
+    grid : Grid
+    tags : dict of str to str
+        Metadata of the data set.
+    """
+
+    def __init__(self, path: str, grid: Grid, tags: dict[str, Any]) -> None:
+        self.path, self.grid, self.tags = path, grid, tags
+
+    def __enter__(self) -> MapWriter:
+        folder, name = os.path.split(self.path)
+        try:
+            handle, self._part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+        except OSError as error:
+            raise SklandslideError(
+                f"{self.path} cannot be written: {error.strerror}. Choose a folder that can be written to."
+            ) from error
+        os.close(handle)
+        self._dataset = rasterio.open(
+            self._part,
+            "w",
+            driver="GTiff",
+            width=self.grid.shape[1],
+            height=self.grid.shape[0],
+            count=1,
+            dtype="float32",
+            crs=self.grid.crs,
+            transform=self.grid.transform,
+            nodata=np.nan,
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            compress="deflate",
+            predictor=3,
+            bigtiff="IF_SAFER",
+        )
+        self._dataset.set_band_description(1, "landslide probability")
+        self._dataset.update_tags(**{f"SKLANDSLIDE_{k}": str(v) for k, v in self.tags.items()})
+        return self
+
+    def write(self, values: np.ndarray, window: Window) -> None:
+        """Write one tile."""
+        where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+        self._dataset.write(values.astype(np.float32, copy=False), 1, window=where)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._dataset.close()
+            if kind is None:
+                os.chmod(self._part, 0o666 & ~_umask())
+                os.replace(self._part, self.path)
+        except (OSError, RasterioError) as failure:
+            raise SklandslideError(
+                f"{self.path} could not be written: {failure}. Check that the disk has room."
+            ) from failure
+        finally:
+            if os.path.exists(self._part):
+                os.remove(self._part)
+
+
+def _umask() -> int:
+    """The process's file mode mask; there is no way to read it but to set it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

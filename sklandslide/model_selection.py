@@ -1,0 +1,221 @@
+"""SpatialBlockKFold: folds whose training and test patches share no pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+from sklearn.model_selection import BaseCrossValidator, GroupKFold, StratifiedGroupKFold
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import type_of_target
+
+from .locations import Locations
+
+__all__ = ["SpatialBlockKFold"]
+
+
+class SpatialBlockKFold(BaseCrossValidator):
+    """K folds of spatial blocks, with a buffer between training and test samples.
+
+    The map is cut into blocks; whole blocks go to the test side of one fold each, so that the classes are spread over
+    the folds as evenly as blocks allow. Training samples closer than `buffer` to a test sample are left out. With
+    ``buffer=X.patch_extent(patch_size)`` no training patch shares a pixel with a test patch; with random folds nearly
+    every one does.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    block_size : float or (float, float)
+        Length of a block along x and y, in the units of X.
+    buffer : float or (float, float), default=0.0
+        Training samples whose distance to a test sample is less than this along x *and* along y are left out, in the
+        units of X.
+    shuffle : bool, default=True
+        Whether blocks are assigned to folds in random order.
+    random_state : int, RandomState instance or None, default=None
+        Order of the blocks if `shuffle`.
+
+    Notes
+    -----
+    Where `groups` are given (the polygons of `sample_polygons`) each group is kept whole: it lies in the block that
+    holds its centre. The assignment of blocks to folds is scikit-learn's `StratifiedGroupKFold`. Scenes that share a
+    coordinate system share blocks, because they may show the same ground; scenes in different ones never do.
+
+    References
+    ----------
+    D. R. Roberts et al., "Cross-validation strategies for data with temporal, spatial, hierarchical, or phylogenetic
+    structure", Ecography 40, 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklandslide import SpatialBlockKFold
+    >>> X = np.random.RandomState(0).uniform(0, 1000, (500, 2))
+    >>> y = np.arange(500) % 2
+    >>> folds = SpatialBlockKFold(n_splits=4, block_size=100, buffer=25, random_state=0)
+    >>> for train, test in folds.split(X, y):
+    ...     gap = np.abs(X[train][:, None] - X[test]).max(axis=-1).min()
+    ...     print(len(train) + len(test) < 500, bool(gap >= 25))
+    True True
+    True True
+    True True
+    True True
+    """
+
+    # Polygons travel as `groups` through metadata routing, as for scikit-learn's own group splitters.
+    __metadata_request__split = {"groups": True}  # noqa: RUF012
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        block_size: Any,
+        buffer: Any = 0.0,
+        shuffle: bool = True,
+        random_state: Any = None,
+    ) -> None:
+        self.n_splits = n_splits
+        self.block_size = block_size
+        self.buffer = buffer
+        self.shuffle = shuffle
+        self.random_state = random_state
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : ignored
+
+        Returns
+        -------
+        int
+        """
+        return self.n_splits
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows of the training and of the test set of each fold.
+
+        Parameters
+        ----------
+        X : Locations or array-like of shape (n_samples, 2)
+            Map coordinates.
+        y : array-like of shape (n_samples,), default=None
+            Classes to spread evenly; other targets are not looked at.
+        groups : array-like of shape (n_samples,), default=None
+            Polygon of each sample.
+
+        Yields
+        ------
+        train, test : ndarray of int
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, there are fewer blocks than folds, or a buffer leaves no training sample.
+        """
+        coordinates, area = _coordinates(X)
+        buffer = _pair(self.buffer, "buffer", zero_allowed=True)
+        blocks = self._blocks(coordinates, area, groups)
+        everything = np.arange(len(coordinates))
+        for fold, test in enumerate(self._test_sets(blocks, y)):
+            train = np.setdiff1d(everything, test)
+            train = train[~_near(coordinates, area, train, test, buffer)]
+            if not len(train):
+                raise ValueError(
+                    f"Fold {fold} has no training sample left outside the buffer of {buffer}. Use a smaller buffer, "
+                    "larger blocks or more folds."
+                )
+            yield train, test
+
+    def _blocks(self, coordinates: np.ndarray, area: np.ndarray, groups: Any) -> np.ndarray:
+        """Number of each sample's block."""
+        if groups is not None:
+            _, member = np.unique(np.asarray(groups), return_inverse=True)
+            count = np.bincount(member)
+            centre = np.stack([np.bincount(member, c) / count for c in coordinates.T], axis=1)
+            coordinates = centre[member]
+            first = np.full(len(count), len(area))
+            np.minimum.at(first, member, area)
+            area = first[member]
+        cell = np.floor((coordinates - coordinates.min(axis=0)) / _pair(self.block_size, "block_size"))
+        _, blocks = np.unique(np.column_stack([area, cell]), axis=0, return_inverse=True)
+        return blocks.ravel()
+
+    def _test_sets(self, blocks: np.ndarray, y: Any) -> Iterator[np.ndarray]:
+        n_splits, n_blocks = self.n_splits, blocks.max() + 1
+        if isinstance(n_splits, bool) or n_splits != int(n_splits) or n_splits < 2:
+            raise ValueError(f"n_splits={n_splits!r}: give a whole number of folds, at least 2.")
+        if n_blocks < n_splits:
+            raise ValueError(
+                f"The samples lie in {n_blocks} block(s) of block_size={self.block_size}, which cannot fill "
+                f"n_splits={n_splits} folds. Use smaller blocks or fewer folds (with groups, a polygon is one block)."
+            )
+        random_state = None
+        if self.shuffle:  # drawn here, so that the splitter itself never changes
+            random_state = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        kind = None if y is None else type_of_target(y)
+        if kind in ("binary", "multiclass"):
+            folds = StratifiedGroupKFold(n_splits, shuffle=self.shuffle, random_state=random_state)
+        else:
+            folds, y = GroupKFold(n_splits, shuffle=self.shuffle, random_state=random_state), None
+        for fold, (_, test) in enumerate(folds.split(np.zeros(len(blocks)), y, blocks)):
+            if not len(test):
+                raise ValueError(
+                    f"Fold {fold} has no test sample: {n_blocks} blocks could not be spread over {n_splits} folds. Use "
+                    "smaller blocks or fewer folds."
+                )
+            yield test
+
+
+def _coordinates(X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Map coordinates, and for each sample the number of its coordinate system."""
+    if not isinstance(X, Locations):
+        coordinates = np.asarray(X, np.float64)
+        if coordinates.ndim != 2 or coordinates.shape[1] != 2:
+            raise ValueError(
+                f"X has shape {coordinates.shape}; SpatialBlockKFold needs map coordinates of shape (n_samples, 2), "
+                "such as the Locations that sample_polygons returns."
+            )
+        return coordinates, np.zeros(len(coordinates), int)
+    systems: list[Any] = []
+    for scene in X.scenes:
+        if scene.grid.crs not in systems:
+            systems.append(scene.grid.crs)
+    number = np.array([systems.index(scene.grid.crs) for scene in X.scenes])
+    return X.xy, number[X.scene_index]
+
+
+def _pair(value: Any, name: str, zero_allowed: bool = False) -> np.ndarray:
+    try:
+        pair = np.broadcast_to(np.asarray(value, np.float64), (2,))
+    except (TypeError, ValueError):
+        pair = np.full(2, np.nan)
+    if not np.isfinite(pair).all() or (pair < 0).any() or (not zero_allowed and (pair == 0).any()):
+        raise ValueError(
+            f"{name}={value!r}: give a {'non-negative' if zero_allowed else 'positive'} length in the units of X, or "
+            "two, along x and y."
+        )
+    return pair
+
+
+def _near(
+    coordinates: np.ndarray,
+    area: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    buffer: np.ndarray,
+) -> np.ndarray:
+    """Which training samples lie within the buffer of a test sample, along both axes."""
+    near = np.zeros(len(train), bool)
+    if (buffer == 0).any():
+        return near
+    for system in np.unique(area[test]):
+        rows = np.flatnonzero(area[train] == system)
+        tree = cKDTree(coordinates[test[area[test] == system]] / buffer)
+        distance, _ = tree.query(coordinates[train[rows]] / buffer, p=np.inf, distance_upper_bound=1.0)
+        near[rows] = distance < 1.0
+    return near

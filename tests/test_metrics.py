@@ -1,0 +1,125 @@
+"""Scores of a map, against counts done by hand and by scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from sklandslide.metrics import (
+    confusion_counts,
+    confusion_scores,
+    false_alarm_areas,
+    landslide_hits,
+    map_scores,
+)
+
+
+@pytest.fixture
+def masks():
+    rng = np.random.default_rng(0)
+    return tuple(rng.random((30, 40)) < share for share in (0.2, 0.3, 0.8))
+
+
+def test_every_valid_pixel_is_counted_once(masks):
+    assert sum(confusion_counts(*masks).values()) == masks[2].sum()
+
+
+def test_scores_agree_with_scikit_learn(masks):
+    truth, predicted, valid = masks
+    scores = confusion_scores(**confusion_counts(truth, predicted, valid))
+    y, p = truth[valid], predicted[valid]
+    assert scores == pytest.approx(
+        {
+            "accuracy": reference.accuracy_score(y, p),
+            "precision": reference.precision_score(y, p),
+            "recall": reference.recall_score(y, p),
+            "f1": reference.f1_score(y, p),
+        }
+    )
+
+
+# Table 3 of Nava et al. (2021), with the counts that its percentages imply.
+@pytest.mark.parametrize(
+    "positives, negatives, tp, fp, accuracy, precision, recall",
+    [
+        (252, 249, 202, 17, 86.63, 92.24, 80.16),
+        (240, 240, 218, 6, 94.17, 97.32, 90.83),
+        (240, 240, 219, 11, 93.33, 95.22, 91.25),
+    ],
+    ids=["SSD", "BAA", "BAH"],
+)
+def test_scores_of_the_paper(positives, negatives, tp, fp, accuracy, precision, recall):
+    scores = confusion_scores(tp=tp, fp=fp, fn=positives - tp, tn=negatives - fp)
+    got = [round(100 * scores[name], 2) for name in ("accuracy", "precision", "recall")]
+    assert got == [accuracy, precision, recall]
+
+
+def test_a_share_of_nothing_is_nan():
+    scores = confusion_scores(tp=0, fp=0, fn=0, tn=0)
+    assert all(math.isnan(value) for value in scores.values())
+    assert confusion_scores(tp=0, fp=1, fn=1, tn=0)["f1"] == 0
+
+
+def test_masks_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"truth \(1, 2\), predicted \(2,\)"):
+        confusion_counts([[1, 0]], [1, 0])
+
+
+def test_hits_of_overlapping_invalid_and_outside_landslides():
+    # 0 and 1 share pixel 2, which is red; 2 has a red pixel that is not valid; 3 has no pixel.
+    pixels, owners = [1, 2, 2, 3, 5, 6], [0, 0, 1, 1, 2, 4]
+    predicted, valid = [0, 0, 1, 0, 0, 1, 0, 0], [1, 1, 1, 1, 1, 0, 1, 1]
+    assert landslide_hits(pixels, owners, 5, predicted, valid) == {
+        "n_landslides": 3,
+        "n_hit": 2,
+        "n_outside": 2,
+    }
+
+
+def test_no_landslide_at_all():
+    assert landslide_hits([], [], 0, [[1, 0]]) == {"n_landslides": 0, "n_hit": 0, "n_outside": 0}
+
+
+def test_false_alarms_are_areas_joined_by_edges():
+    predicted = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1]], bool)
+    nothing = np.zeros_like(predicted)
+    assert false_alarm_areas(nothing, predicted) == 4
+    truth = nothing.copy()
+    truth[0, 1] = True  # spares the area of two pixels, not its diagonal neighbour
+    truth[1, 3] = True  # beside an area is not on it
+    assert false_alarm_areas(truth, predicted) == 3
+    assert false_alarm_areas(truth, predicted, valid=predicted & truth) == 0
+
+
+def test_map_scores_by_hand():
+    # truth  1 1 . .     red  1 . . 1     pixel 3 is red off a landslide, pixel 5 is not valid
+    #        . 1 . .          . 1 . .
+    scores = map_scores(
+        [0, 1, 5],
+        [0, 0, 1],
+        2,
+        predicted=[[1, 0, 0, 1], [0, 1, 0, 0]],
+        valid=[[1, 1, 1, 1], [1, 0, 1, 1]],
+        valid_km2=4.0,
+    )
+    assert scores == pytest.approx(
+        {
+            "accuracy": 5 / 7,
+            "precision": 1 / 2,
+            "recall": 1 / 2,
+            "f1": 1 / 2,
+            "hit_rate": 1.0,
+            "false_alarms_per_km2": 0.25,
+            "n_points": 2,
+            "n_landslides": 1,
+            "n_hit": 1,
+            "n_outside": 1,
+            "n_false_alarms": 1,
+            "valid_km2": 4.0,
+            "tp": 1,
+            "fp": 1,
+            "fn": 1,
+            "tn": 4,
+        }
+    )
