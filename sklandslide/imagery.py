@@ -9,7 +9,7 @@ import numpy as np
 from .composites import band_inputs, resolve_composite
 from .exceptions import BandError, SceneError
 from .grid import Grid, Window, tiles
-from .terrain import _metres_per_unit
+from .terrain import metres_per_unit
 
 if TYPE_CHECKING:
     from .scene import Scene
@@ -176,7 +176,7 @@ def _hillshade(heights: np.ndarray, grid: Grid) -> np.ndarray:
         return heights
     by_row, by_col = np.gradient(heights.astype(np.float64))
     t = grid.transform
-    metres_x, metres_y = _metres_per_unit(grid, Window(0, 0, *grid.shape))
+    metres_x, metres_y = metres_per_unit(grid, Window(0, 0, *grid.shape))
     # From change per row and column to change per map unit east and north, as in `terrain`.
     determinant = t.a * t.e - t.b * t.d
     east = (t.e * by_col - t.d * by_row) / determinant / metres_x

@@ -11,7 +11,7 @@ import numpy as np
 
 from .grid import Grid, Window
 from .imagery import background_image, corners_of
-from .terrain import _metres_per_unit
+from .terrain import metres_per_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -182,7 +182,7 @@ def _new_axes(plt: Any, grid: Grid, colorbar: bool) -> Axes:
 def _metres_at_centre(grid: Grid) -> tuple[float, float]:
     """Metres on the ground for one map unit east and north, at the middle of the map."""
     rows, cols = grid.shape
-    east, north = _metres_per_unit(grid, Window(rows // 2, cols // 2, 1, 1))
+    east, north = metres_per_unit(grid, Window(rows // 2, cols // 2, 1, 1))
     return float(np.ravel(east)[0]), float(np.ravel(north)[0])
 
 

@@ -208,9 +208,12 @@ def overlaps(band_grid: Grid, grid: Grid) -> bool:
 
 
 def _stamp(path: str) -> tuple[int, ...]:
-    """Size and modification time of the file and of the side files that GDAL reads with it."""
+    """Size and modification time of the file, and of the mask file beside it where there is one.
+
+    The ``.aux.xml`` beside it does not count: looking at a raster in QGIS writes one.
+    """
     stamp: list[int] = []
-    for name in (path, f"{path}.msk", f"{path}.aux.xml"):
+    for name in (path, f"{path}.msk"):
         try:
             status = os.stat(name)
         except OSError as error:

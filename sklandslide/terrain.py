@@ -62,7 +62,7 @@ def slope_degrees(
     # dz/dcol = a dz/dx + d dz/dy and dz/drow = b dz/dx + e dz/dy, solved for the map's axes
     along_x = (t.e * by_col - t.d * by_row) / determinant
     along_y = (t.a * by_row - t.b * by_col) / determinant
-    metres_x, metres_y = _metres_per_unit(grid, window)
+    metres_x, metres_y = metres_per_unit(grid, window)
     return np.degrees(np.arctan(np.hypot(along_x / metres_x, along_y / metres_y))).astype(np.float32)
 
 
@@ -82,7 +82,7 @@ def _continue_linearly(z: np.ndarray, missing: Sequence[tuple[int, int]]) -> np.
     return z
 
 
-def _metres_per_unit(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
+def metres_per_unit(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """Length on the ground of one unit of x and of y, for each pixel or each row of the window."""
     if grid.crs is None:
         return np.ones(1), np.ones(1)

@@ -119,7 +119,7 @@ def make_scene(
 
     Examples
     --------
-    >>> from sklandslide.datasets import make_scene
+    >>> from sklandslide import make_scene
     >>> scene, polygons = make_scene(shape=(120, 150), n_dates=2, random_state=0)
     >>> scene.grid.shape
     (120, 150)

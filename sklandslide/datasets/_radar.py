@@ -50,10 +50,11 @@ WATER_CHANGE = {"VV": 0.8, "VH": 0.3}  # VH over water is mostly the noise of th
 
 # Fresh debris, from real patches: the mean of the difference hardly moves (d' about 0.3 in VV,
 # either sign in VH), its spread widens (64 x 64 pixels with a landslide 2.44 dB, others 2.19 dB in
-# VV; 2.77 and 2.39 in VH; here, where debris takes a tenth of such a window or more, 2.40 and 2.21,
-# 2.88 and 2.72). Bare rough ground falls off faster with incidence than the forest it replaces, so
-# slopes facing the radar brighten and others darken; blocks, mud and fallen trees add texture.
-DEBRIS_SHIFT = {"VV": 0.7, "VH": 0.4}
+# VV; 2.77 and 2.39 in VH; here, where debris takes a tenth of such a window or more, 2.4 and 2.2,
+# 2.9 and 2.7). Bare rough ground falls off faster with incidence than the forest it replaces, so
+# slopes facing the radar brighten and others darken; blocks, mud and fallen trees add texture. The
+# shift makes up for what the fall-off takes away over all bearings.
+DEBRIS_SHIFT = {"VV": 1.0, "VH": 0.6}
 DEBRIS_FALL_OFF = {"VV": 2.6, "VH": 2.0}
 DEBRIS_TEXTURE = {"VV": 1.9, "VH": 2.1}  # dB, about half of it shared by VV and VH
 

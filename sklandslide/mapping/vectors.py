@@ -13,7 +13,7 @@ import numpy as np
 
 from ..exceptions import OutputExistsError
 from ..grid import Grid, Window
-from ..terrain import _metres_per_unit
+from ..terrain import metres_per_unit
 
 if TYPE_CHECKING:
     import geopandas
@@ -89,7 +89,7 @@ def ground_area(grid: Grid, areas: np.ndarray, n_areas: int) -> np.ndarray:
     t = grid.transform
     out = np.zeros(n_areas + 1)
     for block in _row_blocks(grid):
-        metres_x, metres_y = _metres_per_unit(grid, block)
+        metres_x, metres_y = metres_per_unit(grid, block)
         pixel = abs(t.a * t.e - t.b * t.d) * metres_x * metres_y
         weights = np.broadcast_to(pixel, (block.height, block.width))
         out += np.bincount(areas[block.slices].ravel(), weights.ravel(), n_areas + 1)
