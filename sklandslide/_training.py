@@ -11,16 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .augmentation import Ranges
 
-
-def random_variants(images: Any, ranges: Ranges, seed: Any) -> tf.Tensor:
+def random_variants(images: Any, ranges: Any, seed: Any) -> tf.Tensor:
     """Resample each image once, by an affine map drawn from `ranges`.
 
     Parameters
     ----------
     images : tensor or ndarray of shape (n, rows, cols, bands), float32
-    ranges : Ranges
+    ranges : sklandslide.augmentation.Ranges
     seed : pair of int
         The same seed gives the same variants.
 
@@ -59,7 +57,7 @@ def random_variants(images: Any, ranges: Ranges, seed: Any) -> tf.Tensor:
 class RandomAffine(keras.layers.Layer):
     """Random variants while training, the identity otherwise."""
 
-    def __init__(self, ranges: Ranges, seed: int) -> None:
+    def __init__(self, ranges: Any, seed: int) -> None:
         super().__init__(name="random_affine")
         self.ranges = ranges
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -96,14 +94,14 @@ class SeededModel(keras.Model):
         return super().fit(data, **{**kwargs, "shuffle": False})
 
 
-def training_model(network: keras.Model, ranges: Ranges | None, seeds: Any) -> SeededModel:
+def training_model(network: keras.Model, ranges: Any, seeds: Any) -> SeededModel:
     """Put augmentation before a network, sharing its weights.
 
     Parameters
     ----------
     network : keras.Model
         As `build_cnn` gives it.
-    ranges : Ranges or None
+    ranges : sklandslide.augmentation.Ranges or None
         None trains on the patches as they are.
     seeds : pair of int
         For the augmentation and for the order of the samples.
@@ -121,13 +119,19 @@ def training_model(network: keras.Model, ranges: Ranges | None, seeds: Any) -> S
 
 
 def forward_function(network: keras.Model, patch_shape: tuple[int, ...]) -> Any:
-    """The network as one graph for batches of any length, so that it is traced once."""
+    """The network as one graph for batches of any length, traced once.
 
-    @tf.function
-    def forward(patches):
-        return network(patches, training=False)
+    The graph is kept on the network, which leaves it behind when it is pickled, as Keras does with its own.
+    """
+    graph = getattr(network, "_forward_graph", None)
+    if graph is None:
 
-    graph = forward.get_concrete_function(tf.TensorSpec((None, *patch_shape), tf.float32))
+        @tf.function
+        def forward(patches):
+            return network(patches, training=False)
+
+        graph = forward.get_concrete_function(tf.TensorSpec((None, *patch_shape), tf.float32))
+        network._forward_graph = graph
     return lambda patches: graph(tf.convert_to_tensor(patches)).numpy()
 
 

@@ -134,7 +134,17 @@ class BandStacker(TransformerMixin, BaseEstimator):
         return require_locations(X, self).map_scenes(self.view)
 
     def view(self, scene: Any) -> CompositeView:
-        """The composite of one scene, checked against what the stacker was fitted on."""
+        """See one scene through the composite, checked against what the stacker was fitted on.
+
+        Parameters
+        ----------
+        scene : Scene
+
+        Returns
+        -------
+        CompositeView
+            With the scene's grid and the bands of the composite.
+        """
         check_is_fitted(self)
         resolve_composite(self.bands_, scene.bands)
         _check_units(scene, self.bands_, self.units_)

@@ -391,9 +391,11 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         ValueError
             If the patches have another shape or hold NaN.
         """
+        from ._training import forward_function
+
         check_is_fitted(self)
         patches = self._check_patches(X, reset=False)
-        forward = self._forward_function()
+        forward = forward_function(self.model_, self.patch_shape_)
         out = np.empty((len(patches), len(self.classes_)), np.float32)
         for start in range(0, len(patches), _PREDICT_BATCH):
             batch = patches[start : start + _PREDICT_BATCH]
@@ -414,19 +416,22 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def _forward_function(self) -> Any:
-        """The network as a graph, traced once for each model and process."""
-        kept = self.__dict__.get("_forward")
-        if kept is None or kept[0] is not self.model_:
-            from ._training import forward_function
-
-            kept = self._forward = self.model_, forward_function(self.model_, self.patch_shape_)
-        return kept[1]
-
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_forward", None)  # a graph belongs to its process
+        if "model_" in state:
+            # Architecture and weights alone: the same model always gives the same bytes, and loading it asks nothing
+            # of scikeras, which replaces the way Keras models are pickled.
+            state["model_"] = state["model_"].to_json(), state["model_"].get_weights()
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            import keras
+
+            architecture, weights = state["model_"]
+            self.model_ = keras.models.model_from_json(architecture)
+            self.model_.set_weights(weights)
 
     def _check_patches(self, X: Any, *, reset: bool) -> np.ndarray:
         patches = check_array(X, dtype=np.float32, allow_nd=True, input_name="X", estimator=self)
@@ -460,7 +465,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least two classes, but y holds only the class "
+                f"{type(self).__name__} needs samples of at least two classes, but y holds only one class, "
                 f"{classes[0]!r}. Add samples of other ground."
             )
         return classes, codes

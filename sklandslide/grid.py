@@ -67,12 +67,18 @@ class Window:
         """
         if window is None:
             return cls(0, 0, *shape)
-        if hasattr(window, "row_off"):
-            values = (window.row_off, window.col_off, window.height, window.width)
-        else:
-            (r0, r1), (c0, c1) = window
-            values = (r0, c0, r1 - r0, c1 - c0)
-        if any(v != int(v) for v in values):
+        try:
+            if hasattr(window, "row_off"):
+                values = (window.row_off, window.col_off, window.height, window.width)
+            else:
+                (r0, r1), (c0, c1) = window
+                values = (r0, c0, r1 - r0, c1 - c0)
+            whole = all(v == int(v) for v in values)
+        except (TypeError, ValueError, OverflowError):
+            raise SceneError(
+                f"{window!r} is no window: give a Window, a rasterio Window or ((row, row), (col, col))."
+            ) from None
+        if not whole:
             raise SceneError(f"The window {window} has fractions of pixels; give whole pixels.")
         out = cls(*(int(v) for v in values))
         inside = (
@@ -121,6 +127,8 @@ class Grid:
 
     def __post_init__(self) -> None:
         t = self.transform
+        if not hasattr(t, "a"):
+            raise SceneError(f"{t!r} is no transform; give an affine.Affine (rasterio.transform makes them).")
         if not np.isfinite([t.a, t.b, t.c, t.d, t.e, t.f]).all() or t.a * t.e == t.b * t.d:
             raise SceneError(
                 f"The transform {tuple(t)[:6]} cannot be inverted: pixels must have a finite, non-zero size. "

@@ -99,6 +99,8 @@ def _as_frame(polygons: Any) -> Any:
     import geopandas
 
     if isinstance(polygons, geopandas.GeoDataFrame):
+        if polygons.active_geometry_name is None:
+            raise InventoryError("The GeoDataFrame has no active geometry column. Choose one: set_geometry(...).")
         return polygons
     if isinstance(polygons, geopandas.GeoSeries):
         return geopandas.GeoDataFrame(geometry=polygons)
@@ -135,18 +137,20 @@ def _from_interface(interface: dict) -> Any:
     import geopandas
 
     kind = interface["type"]
-    if kind == "FeatureCollection":
-        features = list(interface["features"])
-    elif kind == "Feature":
-        features = [interface]
-    elif kind == "GeometryCollection":
-        features = [{"geometry": g, "properties": {}} for g in interface["geometries"]]
-    else:
-        features = [{"geometry": interface, "properties": {}}]
-    if not features:
-        raise InventoryError("There is no polygon in the inventory. Give at least one of each class.")
     try:
-        return geopandas.GeoDataFrame.from_features(features)
+        if kind == "FeatureCollection":
+            features = list(interface["features"])
+        elif kind == "Feature":
+            features = [interface]
+        elif kind == "GeometryCollection":
+            features = [{"geometry": g, "properties": {}} for g in interface["geometries"]]
+        else:
+            features = [{"geometry": interface, "properties": {}}]
+        if not features:
+            return geopandas.GeoDataFrame(geometry=[])
+        # GeoJSON of 2008, still written by GeoDataFrame.to_json and by GDAL, names its coordinate system.
+        crs = (interface.get("crs") or {}).get("properties", {}).get("name")
+        return geopandas.GeoDataFrame.from_features(features, crs=crs)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InventoryError(
             f"The __geo_interface__ of type {kind!r} is not valid GeoJSON: {error!r}. Give a FeatureCollection of "
@@ -176,7 +180,9 @@ def _polygons_of(frame: Any) -> np.ndarray:
             f"The inventory holds {', '.join(wrong)}; samples are drawn inside polygons. Remove them, or for points "
             "use Locations(scene, xy)."
         )
-    bad = shapely.is_empty(geometries) | ~np.isfinite(shapely.bounds(geometries)).all(axis=1)
+    coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
+    bad = shapely.is_empty(geometries)
+    bad[owner[~np.isfinite(coordinates).all(axis=1)]] = True  # bounds would pass over NaN
     if bad.any():
         raise InventoryError(
             f"{bad.sum()} of {len(bad)} polygons are empty or have coordinates that are not finite in the scene's "

@@ -73,6 +73,9 @@ class Locations:
             array.flags.writeable = False
         self.scenes, self.scene_index, self.xy = scenes, scene_index, xy
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._set(**state)
+
     @classmethod
     def _make(cls, scenes: tuple[Any, ...], scene_index: np.ndarray, xy: np.ndarray) -> Locations:
         new = cls.__new__(cls)
@@ -119,7 +122,17 @@ class Locations:
         return cls._make(tuple(scenes), np.concatenate(index), np.concatenate([part.xy for part in parts]))
 
     def map_scenes(self, function: Callable[[Any], Any]) -> Locations:
-        """The same rows on other scenes: `function` of each scene."""
+        """Put the same rows on other scenes.
+
+        Parameters
+        ----------
+        function : callable
+            From a scene to one on the same grid, such as a view of other bands.
+
+        Returns
+        -------
+        Locations
+        """
         return self._make(tuple(function(s) for s in self.scenes), self.scene_index, self.xy)
 
     def patch_extent(self, patch_size: int) -> tuple[float, float]:
@@ -170,7 +183,7 @@ class Locations:
         if isinstance(key, tuple):
             rows, *rest = key
             # scikit-learn indexes rows as X[key, ...]
-            if not rest or (len(rest) == 1 and (rest[0] is Ellipsis or rest[0] == slice(None))):
+            if not rest or (len(rest) == 1 and _takes_all(rest[0])):
                 return self[rows]
             return self.xy[key]
         if isinstance(key, Integral):
@@ -186,6 +199,10 @@ class Locations:
     def __repr__(self) -> str:
         scenes = "\n ".join(repr(s) for s in self.scenes)
         return f"<{len(self)} Locations on {len(self.scenes)} scene(s)\n {scenes}>"
+
+
+def _takes_all(key: Any) -> bool:
+    return key is Ellipsis or (isinstance(key, slice) and key == slice(None))
 
 
 def read_patches(X: Locations, patch_size: int) -> np.ndarray:

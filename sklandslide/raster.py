@@ -67,16 +67,20 @@ class FileBand:
                 with rasterio.open(path) as dataset:
                     grid = Grid(dataset.crs, dataset.transform, dataset.shape)
                     count, dtypes = dataset.count, dataset.dtypes
+                    # Ground control points alone (Sentinel-1 GRD as delivered) give no warning.
+                    placed = not (dataset.transform.is_identity and (dataset.gcps[0] or dataset.rpcs))
         except NotGeoreferencedWarning:
-            raise SceneError(
-                f"{path} has no geotransform, so its pixels have no place on the map. Terrain-correct or "
-                "georeference it first (SNAP: Terrain Correction; GDAL: gdalwarp), or use Scene.from_arrays."
-            ) from None
+            placed = False
         except RasterioError as error:
             raise SceneReadError(
                 f"{path} cannot be opened as a raster: {error}. Give a file that GDAL can read, such as a "
                 "GeoTIFF; check it with `rio info`."
             ) from error
+        if not placed:
+            raise SceneError(
+                f"{path} has no geotransform, so its pixels have no place on the map. Terrain-correct or "
+                "georeference it first (SNAP: Terrain Correction; GDAL: gdalwarp), or use Scene.from_arrays."
+            )
         if not 1 <= index <= count:
             raise SceneError(f"{path} has {count} band(s); there is no band {index}. Count from 1.")
         if np.issubdtype(np.dtype(dtypes[index - 1]), np.complexfloating):
@@ -101,16 +105,14 @@ class FileBand:
             with rasterio.open(self.path) as dataset:
                 values = dataset.read(self.index, window=where)
                 valid = dataset.read_masks(self.index, window=where) != 0
+                # Where a file has both, GDAL's mask is the mask band alone and the tag is left out.
+                tag = dataset.nodatavals[self.index - 1]
         except RasterioError as error:
             raise SceneReadError(
                 f"{self.path} cannot be read at {window}: {error}. The file may be truncated or damaged; "
                 "copy or download it again."
             ) from error
-        out = values.astype(np.float32)
-        for value in self.nodata:
-            valid &= values != value
-        out[~valid | ~np.isfinite(out)] = np.nan
-        return out
+        return _as_float(values, self.nodata if tag is None else (*self.nodata, tag), valid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +137,7 @@ class ArrayBand:
         return repr((content.shape, content.dtype.str, self.nodata, digest))
 
     def read(self, window: Window) -> np.ndarray:
-        values = self.array[window.slices]
-        out = values.astype(np.float32)
-        valid = np.isfinite(out)
-        for value in self.nodata:
-            valid &= values != value
-        out[~valid] = np.nan
-        return out
+        return _as_float(self.array[window.slices], self.nodata)
 
 
 @dataclass(frozen=True)
@@ -205,6 +201,17 @@ def overlaps(band_grid: Grid, grid: Grid) -> bool:
     left, bottom, right, top = _bounds_in(band_grid, grid.crs)
     west, south, east, north = grid.bounds
     return left < east and west < right and bottom < north and south < top
+
+
+def _as_float(values: np.ndarray, nodata: tuple[float, ...], valid: np.ndarray | bool = True) -> np.ndarray:
+    """Float32 with NaN for what is nodata, not finite, or (a float64 nodata value of -1.8e308) too large."""
+    with np.errstate(over="ignore"):
+        out = values.astype(np.float32)
+        valid = valid & np.isfinite(out)
+        for value in nodata:
+            valid &= values != value
+    out[~valid] = np.nan
+    return out
 
 
 def _stamp(path: str) -> tuple[int, ...]:

@@ -116,14 +116,13 @@ class Scene:
         >>> scene
         <Scene 3 x 4 pixels, EPSG:32654, bands VV_before [linear]>
         """
-        if not bands:
-            raise BandError("A scene needs at least one band. Give {'VV_before': 'file.tif', ...}.")
-        declared = _by_band(nodata, bands, "nodata")
+        if not bands or not isinstance(bands, Mapping):
+            raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': 'file.tif', ...}}.")
+        declared = _nodata_by_band(nodata, bands)
         sources: dict[str, Band] = {}
         for name, place in bands.items():
             path, index = place if isinstance(place, tuple) else (place, 1)
-            values = tuple(float(v) for v in np.atleast_1d(declared.get(check_band_name(name), ())))
-            sources[name] = FileBand.open(path, index, values)
+            sources[check_band_name(name)] = FileBand.open(path, index, declared.get(name, ()))
         if grid is None:
             grid = next(iter(sources))
         if isinstance(grid, str):
@@ -147,7 +146,7 @@ class Scene:
         Parameters
         ----------
         bands : mapping of str to array-like of shape (rows, cols)
-            Values of each band; NaN and infinities are nodata. The arrays are copied.
+            Values of each band; NaN, infinities and what a masked array masks are nodata. The arrays are copied.
         transform : affine.Affine
             From (column, row) to map coordinates.
         crs : rasterio.crs.CRS, str, int or None, default=None
@@ -174,10 +173,10 @@ class Scene:
         >>> Scene.from_arrays({"Red": np.zeros((3, 4))}, transform=Affine(1, 0, 0, 0, -1, 3))
         <Scene 3 x 4 pixels, no CRS, bands Red>
         """
-        if not bands:
-            raise BandError("A scene needs at least one band. Give {'VV_before': array, ...}.")
-        declared = _by_band(nodata, bands, "nodata")
-        arrays = {check_band_name(name): np.array(array) for name, array in bands.items()}
+        if not bands or not isinstance(bands, Mapping):
+            raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': array, ...}}.")
+        declared = _nodata_by_band(nodata, bands)
+        arrays = {check_band_name(name): _copied(array) for name, array in bands.items()}
         first, shape = next((name, array.shape) for name, array in arrays.items())
         for name, array in arrays.items():
             if array.ndim != 2 or array.dtype.kind not in "fiu":
@@ -192,8 +191,7 @@ class Scene:
                 )
         grid = Grid(None if crs is None else CRS.from_user_input(crs), transform, shape)
         sources: dict[str, Band] = {
-            name: ArrayBand(array, grid, tuple(float(v) for v in np.atleast_1d(declared.get(name, ()))))
-            for name, array in arrays.items()
+            name: ArrayBand(array, grid, declared.get(name, ())) for name, array in arrays.items()
         }
         return cls._build(sources, grid, units, "bilinear")
 
@@ -370,6 +368,24 @@ def _by_band(values: Mapping[str, Any] | None, bands: Iterable[str], what: str) 
             "Name only bands that the scene is given."
         )
     return dict(values)
+
+
+def _nodata_by_band(values: Mapping[str, Any] | None, bands: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    """The declared nodata values of each band, as numbers."""
+    numbers = {}
+    for name, given in _by_band(values, bands, "nodata").items():
+        try:
+            numbers[name] = tuple(float(v) for v in np.atleast_1d(given))
+        except (TypeError, ValueError):
+            raise BandError(f"Band {name!r} has nodata {given!r}; give a number or a list of numbers.") from None
+    return numbers
+
+
+def _copied(array: Any) -> np.ndarray:
+    """An array of our own; masked values (rasterio's read(masked=True)) become NaN."""
+    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "fiu":
+        return array.astype(np.result_type(array.dtype, np.float32)).filled(np.nan)
+    return np.array(array)
 
 
 def _check_placed(name: str, band: Grid, grid: Grid) -> None:

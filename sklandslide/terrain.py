@@ -63,7 +63,9 @@ def slope_degrees(
     along_x = (t.e * by_col - t.d * by_row) / determinant
     along_y = (t.a * by_row - t.b * by_col) / determinant
     metres_x, metres_y = metres_per_unit(grid, window)
-    return np.degrees(np.arctan(np.hypot(along_x / metres_x, along_y / metres_y))).astype(np.float32)
+    slope = np.degrees(np.arctan(np.hypot(along_x / metres_x, along_y / metres_y)))
+    slope[np.isnan(z[1:-1, 1:-1])] = np.nan  # Horn's differences pass over the middle one of the nine
+    return slope.astype(np.float32)
 
 
 def _horn(z: np.ndarray) -> np.ndarray:
@@ -94,9 +96,19 @@ def metres_per_unit(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]
         east = _SEMI_MAJOR / np.sqrt(curvature) * np.cos(latitude)
         north = _SEMI_MAJOR * (1 - _ECCENTRICITY2) / curvature**1.5
         return np.radians(1) * east, np.radians(1) * north
+    if not grid.crs.is_projected:
+        return (_local_unit(grid),) * 2
     scale = _projection_scale(grid, rows)[:, None]
     metres = grid.crs.linear_units_factor[1] / scale
     return metres, metres
+
+
+def _local_unit(grid: Grid) -> np.ndarray:
+    """Metres per unit of a local engineering system, whose map length is ground length."""
+    from pyproj import CRS
+
+    axes = CRS.from_wkt(grid.crs.to_wkt()).axis_info
+    return np.full(1, axes[0].unit_conversion_factor if axes else 1.0)
 
 
 def _projection_scale(grid: Grid, rows: np.ndarray) -> np.ndarray:

@@ -183,7 +183,7 @@ def test_planted_blob_is_found_within_one_step(tmp_path, patch_size):
     probability = m.probability
     red = np.argwhere(probability >= 0.5)
     weights = probability[tuple(red.T)]
-    row, col = scene.grid.rowcol(m.grid.xy(*((np.average(red, axis=0, weights=weights) + 0.5))))
+    row, col = scene.grid.rowcol(m.grid.xy(*(np.average(red, axis=0, weights=weights) + 0.5)))
     assert abs(row - 41.5) <= 2
     assert abs(col - 23.5) <= 2
 
@@ -307,7 +307,7 @@ def test_failure_midway_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 def test_a_scene_is_never_overwritten_by_its_map(tmp_path):
     path = tmp_path / "Red.tif"
-    profile = dict(driver="GTiff", width=30, height=30, count=1, dtype="float32", crs="EPSG:32654", transform=UTM)
+    profile = {"driver": "GTiff", "width": 30, "height": 30, "count": 1, "dtype": "float32", "crs": "EPSG:32654", "transform": UTM}
     with rasterio.open(path, "w", **profile) as f:
         f.write(np.random.RandomState(0).rand(1, 30, 30).astype("float32"))
     before = path.read_bytes()
@@ -343,7 +343,7 @@ def test_missing_band_and_other_units(tmp_path):
 
 def test_truncated_band_leaves_no_map(tmp_path):
     path = tmp_path / "Red.tif"
-    profile = dict(driver="GTiff", width=300, height=300, count=1, dtype="float32", crs="EPSG:32654", transform=UTM)
+    profile = {"driver": "GTiff", "width": 300, "height": 300, "count": 1, "dtype": "float32", "crs": "EPSG:32654", "transform": UTM}
     with rasterio.open(path, "w", tiled=True, blockxsize=64, blockysize=64, **profile) as f:
         f.write(np.random.RandomState(0).rand(1, 300, 300).astype("float32"))
     path.write_bytes(path.read_bytes()[:200_000])

@@ -192,7 +192,7 @@ class SlidingWindowPredictor(BaseEstimator):
         return max(sizes)
 
     def _find_column(self) -> tuple[int, Any]:
-        classes = list(self.estimator.classes_)
+        classes = self.estimator.classes_.tolist()
         wanted = [1, "landslide"] if self.positive is None else [self.positive]
         for label in wanted:
             if label in classes:

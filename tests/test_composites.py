@@ -1,0 +1,129 @@
+"""The paper's composites and the small language of band recipes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklandslide import COMPOSITES
+from sklandslide.composites import band_inputs, check_band_name, resolve_composite
+from sklandslide.exceptions import BandError
+
+# Nava et al. (2021), Table 2, copied from the paper's text with the paper's own words for the bands.
+TABLE_2 = """\
+RGB	Red	Green	Blue
+SSD	VV after-event	VH after-event	DEM
+SSS	VV after-event	VH after-event	Slope
+BAD	VV before-event	VV after-event	DEM
+BAS	VV before-event	VV after-event	Slope
+HHH	VH before-event	VH after-event	VH after-event
+BAA	VV before-event	VV after-event	VV after-event
+BAC	VV before-event	VV after-event	VV after-event - VV before-event
+BAH	VV before-event	VV after-event	VH after-event
+"""
+ROWS = {
+    name: tuple(b.replace(" after-event", "_after").replace(" before-event", "_before") for b in bands)
+    for name, *bands in (line.split("\t") for line in TABLE_2.splitlines())
+}
+ONE_DATE = ["Red", "Green", "Blue", "VV_before", "VH_before", "VV_after", "VH_after", "DEM", "Slope"]
+TWO_DATES = [*ONE_DATE, "VV_after2", "VH_after2"]
+
+
+def test_the_names_are_the_papers_in_its_order():
+    assert tuple(COMPOSITES) == tuple(ROWS)
+    assert len(COMPOSITES) == 9
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_with_one_date_after_the_event_a_composite_is_its_row_in_table_2(name):
+    assert resolve_composite(name, ONE_DATE) == ROWS[name]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_with_two_dates_only_the_second_mention_changes(name):
+    expected = {"HHH": ("VH_before", "VH_after", "VH_after2"), "BAA": ("VV_before", "VV_after", "VV_after2")}
+    assert resolve_composite(name, TWO_DATES) == expected.get(name, ROWS[name])
+
+
+def test_the_second_date_of_the_other_polarisation_is_not_taken():
+    assert resolve_composite("BAA", [*ONE_DATE, "VH_after2"]) == ("VV_before", "VV_after", "VV_after")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_composite_needs_only_its_own_bands(name):
+    inputs = {b for band in ROWS[name] for b in band_inputs(band)}
+    assert resolve_composite(name, sorted(inputs)) == ROWS[name]
+    for left_out in inputs:
+        rest = sorted(inputs - {left_out}) or ["Other"]
+        with pytest.raises(BandError, match=rf"{name!r} needs the band\(s\) {left_out}, .*it has .*Add the band"):
+            resolve_composite(name, rest)
+
+
+def test_composites_are_read_only():
+    with pytest.raises(TypeError):
+        COMPOSITES["BAA"] = ("Red",)
+    with pytest.raises(TypeError):
+        del COMPOSITES["BAA"]
+    assert all(type(bands) is tuple for bands in COMPOSITES.values())
+
+
+def test_a_users_list_is_taken_as_it_is():
+    bands = ["Slope", "VV_after2", "DEM", "DEM", "Red - Blue"]
+    assert resolve_composite(bands, TWO_DATES) == tuple(bands)
+    assert resolve_composite(("Red",), ONE_DATE) == ("Red",)
+
+
+def test_in_a_users_list_no_date_is_replaced():
+    with pytest.raises(BandError, match=r"needs the band\(s\) VV_after2"):
+        resolve_composite(["VV_before", "VV_after", "VV_after2"], ONE_DATE)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["", " ", "   "]), st.sampled_from(["", " ", "\t"]))
+def test_spaces_in_a_difference_do_not_matter(before, after):
+    band = f"{before}VV_after{before}-{after}VV_before{after}"
+    assert band_inputs(band) == ("VV_after", "VV_before")
+    assert resolve_composite([band], ONE_DATE) == ("VV_after - VV_before",)
+
+
+def test_a_difference_names_both_missing_bands():
+    with pytest.raises(BandError, match=r"band\(s\) A, B"):
+        resolve_composite(["B - A", "Red"], ONE_DATE)
+
+
+def test_an_unknown_composite_lists_the_known_and_the_way_out():
+    with pytest.raises(BandError, match=r"no composite 'BBB'.*RGB, SSD, .*BAH.*list of bands"):
+        resolve_composite("BBB", ONE_DATE)
+
+
+def test_a_composite_is_written_in_capitals():
+    with pytest.raises(BandError, match="no composite 'baa'"):
+        resolve_composite("baa", ONE_DATE)
+
+
+def test_an_empty_composite_is_refused():
+    with pytest.raises(BandError, match=r"no band\. Give at least one"):
+        resolve_composite([], ONE_DATE)
+
+
+@pytest.mark.parametrize("band", ["A - B - C", "A -", "- A", "-", "", "VV before", "A + B", "2A", "A-2"])
+def test_what_is_no_recipe_is_refused(band):
+    with pytest.raises(BandError, match=r"is no band: write a band name, or the difference of two"):
+        resolve_composite([band], ONE_DATE)
+
+
+@pytest.mark.parametrize("band", [3, None, ("VV_after", "VV_before")])
+def test_a_band_of_a_recipe_is_text(band):
+    with pytest.raises(BandError, match="is no band: give a name such as 'VV_after'"):
+        band_inputs(band)
+
+
+@pytest.mark.parametrize("name", ["VV_before", "B8A", "_x", "DEM"])
+def test_a_name_is_returned(name):
+    assert check_band_name(name) is name
+    assert band_inputs(name) == (name,)
+
+
+@pytest.mark.parametrize("name", ["", "VV before", "8A", "VV-VH", "é", "VV\n", 3, None, b"VV"])
+def test_what_cannot_name_a_band_is_refused(name):
+    with pytest.raises(BandError, match=r"cannot name a band: .*Rename the band"):
+        check_band_name(name)

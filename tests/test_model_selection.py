@@ -1,0 +1,214 @@
+"""Laws of the spatial folds."""
+
+import itertools
+
+import numpy as np
+import pytest
+import sklearn
+from affine import Affine
+from scenes import UTM, random_scene
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from sklandslide import Locations, Scene, SpatialBlockKFold
+
+
+def lattice(n=1200, seed=0, shape=(400, 500), transform=UTM, crs="EPSG:32654", margin=20):
+    """Pixel centres at random places of an empty scene, with labels that are patchy in space."""
+    random = np.random.RandomState(seed)
+    scene = Scene.from_arrays({"Red": np.zeros(shape, "float32")}, transform=transform, crs=crs)
+    rows, cols = (random.randint(margin, s - margin, n) for s in shape)
+    y = ((np.sin(rows / 60) + np.sin(cols / 45) + random.normal(scale=0.5, size=n)) > 0.6).astype(int)
+    return Locations(scene, scene.grid.xy(rows + 0.5, cols + 0.5)), y
+
+
+def shares_a_pixel(X, train, test, patch_size):
+    grid = X.scenes[0].grid
+    first = grid.window_origins(X.xy, patch_size)
+    apart = np.abs(first[train][:, None] - first[test]).max(axis=-1)
+    return (apart < patch_size).any()
+
+
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_each_sample_is_tested_once_and_never_trained_on_there(groups, shuffle):
+    X, y = lattice()
+    given = np.random.RandomState(1).randint(0, 200, len(X)) if groups else None
+    folds = SpatialBlockKFold(4, block_size=300, buffer=50, shuffle=shuffle, random_state=0 if shuffle else None)
+    tested = []
+    for train, test in folds.split(X, y, given):
+        assert np.intersect1d(train, test).size == 0
+        assert len(np.unique(train)) == len(train) > 0
+        tested += test.tolist()
+    assert sorted(tested) == list(range(len(X)))
+    assert folds.get_n_splits() == 4
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs"),
+    [
+        (UTM, "EPSG:32654"),
+        (Affine(9e-5, 0, 141.9, 0, -7e-5, 42.7), "EPSG:4326"),
+        (Affine(8, 6, 500_000, 6, -8, 4_700_000), "EPSG:32654"),
+    ],
+    ids=["square", "geographic", "rotated"],
+)
+@pytest.mark.parametrize("patch_size", [8, 25, 32])
+def test_no_training_patch_shares_a_pixel_with_a_test_patch(transform, crs, patch_size):
+    X, y = lattice(transform=transform, crs=crs)
+    block = tuple(60 * e for e in X.patch_extent(1))
+    for train, test in SpatialBlockKFold(3, block_size=block, buffer=X.patch_extent(patch_size), random_state=0).split(
+        X, y
+    ):
+        assert not shares_a_pixel(X, train, test, patch_size)
+    without = SpatialBlockKFold(3, block_size=block, random_state=0)
+    assert any(shares_a_pixel(X, train, test, patch_size) for train, test in without.split(X, y))
+
+
+def test_no_shared_pixel_off_the_lattice_too():
+    X, y = lattice()
+    X = Locations(X.scenes[0], X.xy + np.random.RandomState(3).uniform(-5, 5, X.shape))
+    folds = SpatialBlockKFold(3, block_size=600, buffer=X.patch_extent(25), random_state=0)
+    for train, test in folds.split(X, y):
+        assert not shares_a_pixel(X, train, test, 25)
+
+
+def test_buffer_drops_nothing_more_than_it_must():
+    X, y = lattice()
+    buffer = 130.0
+    for train, test in SpatialBlockKFold(3, block_size=600, buffer=buffer, random_state=0).split(X, y):
+        left_out = np.setdiff1d(np.arange(len(X)), np.r_[train, test])
+        distance = np.abs(X.xy[left_out][:, None] - X.xy[test]).max(axis=-1).min(axis=1)
+        assert len(left_out) > 0
+        assert (distance < buffer).all()
+        assert np.abs(X.xy[train][:, None] - X.xy[test]).max(axis=-1).min() >= buffer
+
+
+def test_random_folds_share_pixels_nearly_everywhere():
+    """Why this splitter exists: 2000 patches of 32 pixels in 10 km."""
+    from sklearn.model_selection import KFold
+
+    X, _ = lattice(2000, shape=(1000, 1000))
+    train, test = next(KFold(5, shuffle=True, random_state=0).split(X))
+    first = X.scenes[0].grid.window_origins(X.xy, 32)
+    touched = (np.abs(first[test][:, None] - first[train]).max(axis=-1) < 32).any(axis=1)
+    assert touched.mean() > 0.99
+
+
+def test_polygons_are_kept_whole():
+    X, y = lattice()
+    groups = (X[:, 0] // 170).astype(int) * 100 + (X[:, 1] // 230).astype(int)  # do not fit into the blocks
+    folds = list(SpatialBlockKFold(3, block_size=400, buffer=20, random_state=0).split(X, y, groups))
+    for train, test in folds:
+        assert np.intersect1d(groups[train], groups[test]).size == 0
+
+
+def test_blocks_are_kept_whole_and_have_the_size_asked_for():
+    X, y = lattice()
+    block = np.floor((X.xy - X.xy.min(axis=0)) / [400, 700])
+    fold = np.full(len(X), -1)
+    for k, (_, test) in enumerate(SpatialBlockKFold(3, block_size=(400, 700), random_state=0).split(X, y)):
+        fold[test] = k
+    for one in np.unique(block, axis=0):
+        assert len(np.unique(fold[(block == one).all(axis=1)])) == 1
+
+
+def test_classes_are_balanced_better_than_by_chance():
+    X, y = lattice()
+    folds = SpatialBlockKFold(4, block_size=400, random_state=0)
+    spread = np.std([y[test].mean() for _, test in folds.split(X, y)])
+    by_chance = np.std([y[test].mean() for _, test in folds.split(X)])
+    assert spread < 0.5 * by_chance
+    assert spread < 0.03
+
+
+def test_same_seed_same_folds_and_splitting_changes_nothing():
+    X, y = lattice()
+
+    def tests(folds):
+        return [test.tolist() for _, test in folds.split(X, y)]
+
+    folds = SpatialBlockKFold(3, block_size=300, random_state=0)
+    first = tests(folds)
+    assert first == tests(folds) == tests(SpatialBlockKFold(3, block_size=300, random_state=0))
+    assert first != tests(SpatialBlockKFold(3, block_size=300, random_state=1))
+    ordered = SpatialBlockKFold(3, block_size=300, shuffle=False)
+    assert tests(ordered) == tests(ordered)
+
+
+def test_plain_coordinates_and_any_labels():
+    X, y = lattice(300)
+    names = np.array(["other", "landslide"])[y]
+    folds = SpatialBlockKFold(3, block_size=300, random_state=0)
+    for (a, b), (c, d) in zip(folds.split(X, y), folds.split(X.xy.tolist(), names), strict=True):
+        assert a.tolist() == c.tolist()
+        assert b.tolist() == d.tolist()
+
+
+def test_scenes_in_one_system_share_blocks_and_in_two_do_not():
+    X, y = lattice(400)
+    again, y2 = lattice(400, seed=1)
+    far, y3 = lattice(400, seed=2, crs="EPSG:32655")
+    folds = SpatialBlockKFold(3, block_size=500, buffer=100, random_state=0)
+    both = Locations.concatenate([X, again])
+    for train, test in folds.split(both, np.r_[y, y2]):
+        assert np.abs(both.xy[train][:, None] - both.xy[test]).max(axis=-1).min() >= 100
+    apart = Locations.concatenate([X, far])
+    closest = [
+        np.abs(apart.xy[train][:, None] - apart.xy[test]).max(axis=-1).min()
+        for train, test in folds.split(apart, np.r_[y, y3])
+    ]
+    assert min(closest) < 100
+    for train, test in folds.split(apart, np.r_[y, y3]):
+        for k in (0, 1):
+            a, b = (rows[apart.scene_index[rows] == k] for rows in (train, test))
+            if len(a) and len(b):
+                assert np.abs(apart.xy[a][:, None] - apart.xy[b]).max(axis=-1).min() >= 100
+
+
+def test_in_scikit_learn_with_groups():
+    X, y = lattice(400)
+    groups = np.arange(400) // 4
+    folds = SpatialBlockKFold(3, block_size=500, random_state=0)
+    assert len(cross_val_score(LogisticRegression(), X.xy, y, cv=folds, groups=groups)) == 3
+    GridSearchCV(LogisticRegression(), {"C": [1.0, 2.0]}, cv=folds).fit(X.xy, y, groups=groups)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = folds.get_metadata_routing().split.requests
+        assert asked["groups"] is True
+        GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=folds).fit(X.xy, y, groups=groups)
+
+
+def test_repr_names_the_parameters():
+    assert "block_size=300" in repr(SpatialBlockKFold(block_size=300))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_splits": 1, "block_size": 300}, "n_splits=1.*at least 2"),
+        ({"n_splits": 2.5, "block_size": 300}, "n_splits=2.5"),
+        ({"block_size": 0}, "block_size=0.*positive"),
+        ({"block_size": (300, -1)}, "block_size="),
+        ({"block_size": "big"}, "block_size='big'"),
+        ({"block_size": 300, "buffer": -1}, "buffer=-1.*non-negative"),
+        ({"block_size": 300, "buffer": (1, 2, 3)}, "buffer="),
+        ({"block_size": 1e6}, "1 block.*n_splits=5.*smaller blocks"),
+        ({"n_splits": 2, "block_size": 2000, "buffer": 1e5}, "no training sample.*smaller buffer"),
+    ],
+)
+def test_bad_parameters(parameters, message):
+    X, y = lattice(200)
+    with pytest.raises(ValueError, match=message):
+        list(SpatialBlockKFold(**parameters).split(X, y))
+
+
+def test_bad_coordinates():
+    with pytest.raises(ValueError, match=r"shape \(5, 3\)"):
+        list(SpatialBlockKFold(block_size=1).split(np.zeros((5, 3))))
+
+
+def test_patch_extent_is_the_largest_over_the_scenes():
+    a, b = random_scene(), random_scene(transform=Affine(30, 0, 0, 0, -20, 0))
+    X = Locations.concatenate([Locations(a, [[500_100, 4_699_900]]), Locations(b, [[100, -100]])])
+    assert X.patch_extent(3) == (90, 60)
+    assert list(itertools.chain(X[:1].patch_extent(3))) == [90, 60]

@@ -1,0 +1,229 @@
+"""Laws of sampling: inside the polygons, on the lattice, whole and valid; and what is told of the rest."""
+
+import logging
+
+import geopandas
+import numpy as np
+import pytest
+from affine import Affine
+from scenes import UTM
+from shapely.geometry import MultiPolygon, Point, box
+
+from sklandslide import Locations, Scene, sample_polygons
+from sklandslide.exceptions import InventoryError, NoValidDataError, SamplingWarning, SceneError
+
+SHAPE = (200, 260)
+
+
+def scene_with(holes=(), shape=SHAPE, crs="EPSG:32654", transform=UTM):
+    arrays = {band: np.random.RandomState(i).normal(size=shape) for i, band in enumerate(("Red", "DEM"))}
+    for r, c in holes:
+        arrays["Red"][r, c] = np.nan
+    return Scene.from_arrays(arrays, transform=transform, crs=crs)
+
+
+def pixels(r0, c0, r1, c1):
+    """A box in pixels, as a polygon on the map."""
+    return box(500_000 + 10 * c0, 4_700_000 - 10 * r1, 500_000 + 10 * c1, 4_700_000 - 10 * r0)
+
+
+def frame(landslides, others, crs="EPSG:32654"):
+    classes = ["landslide"] * len(landslides) + ["forest"] * len(others)
+    ids = [f"p{i}" for i in range(len(classes))]
+    return geopandas.GeoDataFrame({"class": classes, "id": ids}, geometry=[*landslides, *others], crs=crs)
+
+
+POLYGONS = frame(
+    [pixels(40, 40, 75, 90), Point(501_500, 4_699_200).buffer(170)],
+    [pixels(100, 30, 160, 80), MultiPolygon([pixels(20, 180, 40, 200), pixels(150, 200, 170, 230)])],
+)
+
+
+@pytest.mark.parametrize("patch_size", [8, 25])
+@pytest.mark.parametrize("stride", [1, 7, None])
+def test_samples_are_all_the_lattice_points_in_the_polygons(patch_size, stride):
+    scene = scene_with()
+    X, y, groups = sample_polygons(scene, POLYGONS, patch_size=patch_size, stride=stride)
+    step = stride or (patch_size + 1) // 2
+    expected = []
+    for geometry, kind, name in zip(POLYGONS.geometry, POLYGONS["class"], POLYGONS["id"], strict=True):
+        for r in range(0, SHAPE[0], step):
+            for c in range(0, SHAPE[1], step):
+                x, at_y = UTM @ (c + 0.5, r + 0.5)
+                if geometry.contains(Point(x, at_y)):
+                    expected.append((x, at_y, int(kind == "landslide"), name))
+    found = list(zip(X[:, 0].tolist(), X[:, 1].tolist(), y.tolist(), groups.tolist(), strict=True))
+    assert found == expected
+    assert X.dtype == np.float64
+
+
+@pytest.mark.parametrize("sizes", [25, [8, 25], (25, 9), np.array([32, 25, 7]), 32])
+def test_samples_fit_the_scene_and_are_valid_at_the_largest_size(sizes):
+    scene = scene_with([(60, 60), (120, 50)])
+    near_edges = frame([pixels(0, 0, 80, 100)], [pixels(100, 0, 200, 260)])
+    X, y, _, report = sample_polygons(scene, near_edges, patch_size=sizes, stride=3, return_report=True)
+    pixel, largest = scene.read("Red")[..., 0], int(np.max(sizes))
+    kept = {tuple(p) for p in X.xy.tolist()}
+    counts = {"outside": 0, "nodata": 0}
+    for geometry in near_edges.geometry:
+        for r in range(0, SHAPE[0], 3):
+            for c in range(0, SHAPE[1], 3):
+                point = UTM @ (c + 0.5, r + 0.5)
+                if not geometry.contains(Point(point)):
+                    continue
+                first = Locations(scene, [point]).scenes[0].grid.window_origins([point], largest)[0]
+                patch = pixel[max(first[0], 0) : first[0] + largest, max(first[1], 0) : first[1] + largest]
+                outside = patch.shape != (largest, largest) or (first < 0).any()
+                nodata = not outside and np.isnan(patch).any()
+                counts["outside"] += outside
+                counts["nodata"] += nodata
+                assert (point in kept) == (not outside and not nodata)
+    assert (report.outside, report.nodata) == (counts["outside"], counts["nodata"])
+    assert min(counts.values()) > 0
+    assert report.accepted == len(X) == len(y)
+    assert report.candidates == report.accepted + report.outside + report.nodata + report.surplus
+
+
+def test_every_small_polygon_gives_a_sample_inside_its_pixel():
+    small = [pixels(50.2, 50.1 + 3 * k, 50.6, 50.5 + 3 * k) for k in range(20)]
+    X, y, groups = sample_polygons(scene_with(), frame(small[:10], small[10:]), patch_size=25)
+    assert groups.tolist() == [f"p{i}" for i in range(20)]
+    assert y.tolist() == [1] * 10 + [0] * 10
+    at = X.scenes[0].grid.rowcol(X.xy)
+    np.testing.assert_allclose(at, [[50.5, 50.5 + 3 * k] for k in range(20)], atol=1e-6)
+
+
+def test_polygons_in_another_system_file_and_form_are_the_same(tmp_path):
+    scene = scene_with()
+    expected = sample_polygons(scene, POLYGONS, stride=5)
+    geographic = POLYGONS.to_crs(4326)
+    geographic.to_file(tmp_path / "p.gpkg")
+    geographic.to_file(tmp_path / "p.geojson")
+    POLYGONS.to_file(tmp_path / "p.shp")
+    sources = [geographic, tmp_path / "p.gpkg", str(tmp_path / "p.geojson"), tmp_path / "p.shp"]
+    sources += [POLYGONS.__geo_interface__, POLYGONS.set_crs(None, allow_override=True)]
+    for source in sources:
+        X, y, groups = sample_polygons(scene, source, stride=5)
+        assert X.xy.tolist() == expected[0].xy.tolist()
+        assert y.tolist() == expected[1].tolist()
+        assert groups.tolist() == expected[2].tolist()
+
+
+def test_columns_and_classes_can_be_named():
+    other = POLYGONS.rename(columns={"class": "type", "id": "name"}).replace({"type": {"landslide": 7, "forest": 3}})
+    expected = sample_polygons(scene_with(), POLYGONS)
+    X, y, groups = sample_polygons(scene_with(), other, class_column="type", positive=7, id_column="name")
+    assert X.xy.tolist() == expected[0].xy.tolist()
+    assert y.tolist() == expected[1].tolist()
+    assert groups.tolist() == expected[2].tolist()
+    _, _, numbered = sample_polygons(scene_with(), POLYGONS.drop(columns="id"))
+    assert sorted(set(numbered.tolist())) == [0, 1, 2, 3]
+    _, y, _ = sample_polygons(scene_with(), POLYGONS[:2], class_column=None)
+    assert set(y.tolist()) == {1}
+
+
+def test_balance_and_limit_are_random_subsets_by_seed():
+    scene = scene_with()
+    X, y, _groups = sample_polygons(scene, POLYGONS, stride=3)
+    everything = {tuple(p) for p in X.xy.tolist()}
+    smaller = min(np.bincount(y))
+    assert np.bincount(y)[0] != np.bincount(y)[1]
+    B, b, _, report = sample_polygons(scene, POLYGONS, stride=3, balance=True, random_state=0, return_report=True)
+    assert np.bincount(b).tolist() == [smaller, smaller]
+    assert {tuple(p) for p in B.xy.tolist()} < everything
+    assert report.surplus == len(X) - 2 * smaller
+    L, _, limited = sample_polygons(scene, POLYGONS, stride=3, max_per_polygon=9, random_state=0)
+    assert {name: (limited == name).sum() for name in set(limited)} == dict.fromkeys(POLYGONS["id"], 9)
+    again = sample_polygons(scene, POLYGONS, stride=3, max_per_polygon=9, random_state=0)[0]
+    other = sample_polygons(scene, POLYGONS, stride=3, max_per_polygon=9, random_state=1)[0]
+    assert L.xy.tolist() == again.xy.tolist() != other.xy.tolist()
+    assert limited.tolist() == sorted(limited.tolist(), key=POLYGONS["id"].tolist().index)  # order is kept
+
+
+def test_only_the_bands_named_must_be_valid():
+    scene = scene_with([(r, c) for r in range(0, 200, 5) for c in range(0, 260, 5)])
+    with pytest.raises(NoValidDataError, match=r"All \d+ candidates hold nodata in a patch of 25 pixels"):
+        sample_polygons(scene, POLYGONS)
+    X, _, _ = sample_polygons(scene, POLYGONS, bands=["DEM"])
+    assert len(X) == len(sample_polygons(scene_with(), POLYGONS)[0])
+    with pytest.raises(NoValidDataError):
+        sample_polygons(scene, POLYGONS, bands=["Red - DEM"])
+
+
+def test_what_is_refused_is_told(caplog):
+    outside = frame([pixels(60, 60, 90, 90), pixels(900, 900, 940, 940)], [pixels(100, 100, 150, 150)])
+    with caplog.at_level(logging.INFO, "sklandslide"), pytest.warns(SamplingWarning, match="1 of 3 polygons give no"):
+        *_, report = sample_polygons(scene_with(), outside, return_report=True)
+    assert report.empty_polygons == ("p1",)
+    assert report.outside >= 1
+    assert str(report) in caplog.text
+    assert f"{report.accepted} samples of {report.candidates} candidates" in str(report)
+
+
+def test_geographic_scene():
+    transform = Affine(9e-5, 0, 141.9, 0, -9e-5, 42.7)
+    scene = scene_with(crs="EPSG:4326", transform=transform)
+    boxes = [box(141.903, 42.690, 141.908, 42.695), box(141.912, 42.690, 141.917, 42.695)]
+    X, y, _ = sample_polygons(scene, frame(boxes[:1], boxes[1:], crs=4326), patch_size=9)
+    inside = [boxes[0 if label else 1].contains(Point(p)) for p, label in zip(X.xy, y, strict=True)]
+    assert len(inside) > 50
+    assert all(inside)
+
+
+def test_polygons_without_a_system_on_a_scene_without_one():
+    scene = scene_with(crs=None)
+    X, _, _ = sample_polygons(scene, POLYGONS.set_crs(None, allow_override=True), stride=5)
+    assert X.xy.tolist() == sample_polygons(scene_with(), POLYGONS, stride=5)[0].xy.tolist()
+
+
+def test_polygons_with_holes_and_overlaps():
+    ring = pixels(40, 40, 100, 100).difference(pixels(60, 60, 80, 80))
+    X, _, groups = sample_polygons(scene_with(), frame([ring], [pixels(60, 60, 80, 80), ring]), patch_size=9, stride=4)
+    at = X.scenes[0].grid.rowcol(X.xy[groups == "p0"])
+    assert not ((at > 60) & (at < 80)).all(axis=1).any()
+    assert X.xy[groups == "p0"].tolist() == X.xy[groups == "p2"].tolist()
+
+
+# ---- bad input ----
+
+
+def test_one_class_only():
+    with pytest.raises(InventoryError, match=r"All 2 polygons have class == 'landslide'.*class_column=None"):
+        sample_polygons(scene_with(), POLYGONS[:2])
+    with pytest.raises(InventoryError, match=r"No polygon has class == 'slide'; the values are 'forest', 'landslide'"):
+        sample_polygons(scene_with(), POLYGONS, positive="slide")
+    far = frame([pixels(60, 60, 90, 90)], [pixels(900, 900, 940, 940)])
+    with pytest.warns(SamplingWarning), pytest.raises(InventoryError, match="No sample of class 0 "):
+        sample_polygons(scene_with(), far)
+
+
+def test_polygons_outside_the_scene():
+    far = frame([pixels(900, 900, 940, 940)], [pixels(960, 900, 990, 940)])
+    with pytest.raises(InventoryError, match=r"No sample fits the scene: the polygons cover .* and the scene"):
+        sample_polygons(scene_with(), far)
+
+
+def test_scene_without_a_coordinate_system():
+    with pytest.raises(InventoryError, match=r"EPSG:32654.*the scene has none"):
+        sample_polygons(scene_with(crs=None), POLYGONS)
+
+
+def test_patch_larger_than_the_scene():
+    with pytest.raises(SceneError, match="201 x 201 pixels does not fit the scene of 200 x 260"):
+        sample_polygons(scene_with(), POLYGONS, patch_size=[25, 201])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patch_size": 0}, "patch_size=0"),
+        ({"patch_size": []}, "empty list"),
+        ({"patch_size": 2.5}, "patch_size=2.5"),
+        ({"stride": 0}, "stride=0"),
+        ({"stride": True}, "stride=True"),
+        ({"max_per_polygon": -1}, "max_per_polygon=-1"),
+    ],
+)
+def test_bad_numbers(options, message):
+    with pytest.raises(SceneError, match=message):
+        sample_polygons(scene_with(), POLYGONS, **options)

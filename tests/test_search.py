@@ -1,0 +1,70 @@
+"""Searches over whole pipelines find what was planted."""
+
+import numpy as np
+import pytest
+from scenes import UTM
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from sklandslide import Augmenter, BandStacker, LandslideCNN, Locations, PatchSampler, Scene, SpatialBlockKFold
+
+SITES, SPACING = 14, 36
+
+
+def ringed_scene():
+    """Sites whose class shows in the level of a ring at 5 to 8 pixels, and nowhere else.
+
+    Patches of 9 pixels do not reach the ring. Beyond it lies noise a thousand times as strong, which drowns the ring in
+    patches of 33 pixels. Only 17 pixels hold the ring and nothing else.
+    """
+    random = np.random.RandomState(0)
+    size = SITES * SPACING
+    image = random.normal(scale=1000, size=(size, size))
+    centres = np.arange(SITES) * SPACING + SPACING // 2
+    rows, cols = (a.ravel() for a in np.meshgrid(centres, centres, indexing="ij"))
+    y = random.permutation(len(rows)) % 2
+    for r, c, label in zip(rows, cols, y, strict=True):
+        patch = random.normal(scale=0.5, size=(17, 17)) + (2 if label else -2)
+        patch[4:13, 4:13] = random.normal(scale=0.5, size=(9, 9))
+        image[r - 8 : r + 9, c - 8 : c + 9] = patch
+    scene = Scene.from_arrays({"Red": image}, transform=UTM, crs="EPSG:32654")
+    return Locations(scene, scene.grid.xy(rows + 0.5, cols + 0.5)), y
+
+
+def test_grid_search_finds_the_planted_patch_size():
+    X, y = ringed_scene()
+    cnn = LandslideCNN(filters=(8,), dense_units=16, input_size=None, epochs=12, random_state=0)
+    pipe = make_pipeline(BandStacker(["Red"]), PatchSampler(), Augmenter(translation=0.0, zoom=0.0), cnn)
+    folds = SpatialBlockKFold(2, block_size=720, buffer=X.patch_extent(33), random_state=0)
+    search = GridSearchCV(pipe, {"patchsampler__patch_size": [9, 17, 33]}, cv=folds).fit(X, y)
+    small, right, large = search.cv_results_["mean_test_score"]
+    assert search.best_params_ == {"patchsampler__patch_size": 17}
+    assert right > 0.95
+    assert max(small, large) < 0.7
+    assert search.predict(X[:5]).shape == (5,)
+
+
+@pytest.mark.slow
+def test_grid_search_over_size_rate_and_composite_in_two_processes(simulated):
+    from sklandslide import sample_polygons
+
+    scene, polygons = simulated
+    X, y, groups = sample_polygons(scene, polygons, patch_size=[12, 16], balance=True, random_state=0)
+    cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=2, random_state=0)
+    pipe = make_pipeline(BandStacker(), PatchSampler(), Augmenter(), cnn)
+    folds = SpatialBlockKFold(2, block_size=500, buffer=X.patch_extent(16), random_state=0)
+    grid = {
+        "bandstacker__composite": ["RGB", "BAA"],
+        "patchsampler__patch_size": [12, 16],
+        "landslidecnn__learning_rate": [1e-3, 1e-2],
+    }
+    two = GridSearchCV(pipe, grid, cv=folds, n_jobs=2).fit(X, y, groups=groups)
+    one = GridSearchCV(pipe, grid, cv=folds).fit(X, y, groups=groups)
+    assert len(two.cv_results_["params"]) == 8
+    # at most a sample or two apart: a different number of threads rounds differently
+    np.testing.assert_allclose(
+        two.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"], rtol=0, atol=0.05
+    )
+    best = two.best_params_
+    assert two.best_estimator_[0].composite == best["bandstacker__composite"]
+    assert two.best_estimator_[-1].patch_shape_[0] == best["patchsampler__patch_size"]
