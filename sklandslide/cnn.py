@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state, compute_class_weight
+from sklearn.utils import assert_all_finite, check_array, check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -82,7 +82,7 @@ def build_cnn(
     Raises
     ------
     ValueError
-        If the network's input is too small for its pooling.
+        If the network's input is too small for its pooling, or `filters` are not positive integers.
 
     References
     ----------
@@ -101,6 +101,11 @@ def build_cnn(
     n_classes = meta["n_classes_"] if n_classes is None and meta else n_classes
     if patch_shape is None or n_classes is None:
         raise ValueError("build_cnn needs patch_shape=(rows, cols, bands) and n_classes.")
+    if not len(filters) or not all(isinstance(n, Integral) and n > 0 for n in filters):
+        raise ValueError(
+            f"filters={filters!r}: give the number of filters of each convolution block as integers of at least 1, "
+            "such as (16, 32, 64)."
+        )
     size = patch_shape[:2] if input_size is None else (input_size, input_size)
     _check_depth(size, filters, padding, input_size)
     seeds = iter(check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(filters) + 3).tolist())
@@ -461,6 +466,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         y = column_or_1d(y, warn=True)
         check_consistent_length(patches, y)
+        assert_all_finite(y, estimator_name=type(self).__name__, input_name="y")
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:

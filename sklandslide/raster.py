@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +21,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from .exceptions import SceneError, SceneReadError
 from .grid import Grid, Window
-from .terrain import slope_degrees
+from .terrain import silencing, slope_degrees
 
 # Warping works in blocks that lie on the target grid, so that a pixel's value never depends on the window
 # that was asked for. In pixels.
@@ -62,13 +61,11 @@ class FileBand:
         path = os.path.abspath(os.fspath(path))
         stamp = _stamp(path)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", NotGeoreferencedWarning)
-                with rasterio.open(path) as dataset:
-                    grid = Grid(dataset.crs, dataset.transform, dataset.shape)
-                    count, dtypes = dataset.count, dataset.dtypes
-                    # Ground control points alone (Sentinel-1 GRD as delivered) give no warning.
-                    placed = not (dataset.transform.is_identity and (dataset.gcps[0] or dataset.rpcs))
+            with rasterio.open(path) as dataset:
+                grid = Grid(dataset.crs, dataset.transform, dataset.shape)
+                count, dtypes = dataset.count, dataset.dtypes
+                # rasterio's stand-in for none; it warns, but not of ground control points (Sentinel-1 GRD).
+                placed = not dataset.transform.is_identity
         except NotGeoreferencedWarning:
             placed = False
         except RasterioError as error:
@@ -282,18 +279,20 @@ def _warp(band: Band, grid: Grid, resampling: str) -> np.ndarray:
         return out
     # Only a pair without coordinate systems comes here without one: any will do then.
     anywhere = CRS.from_epsg(32631)
-    reproject(
-        band.read(source),
-        out,
-        src_transform=band.grid.crop(source).transform,
-        src_crs=band.grid.crs or anywhere,
-        src_nodata=np.nan,
-        dst_transform=grid.transform,
-        dst_crs=grid.crs or anywhere,
-        dst_nodata=np.nan,
-        resampling=Resampling[resampling],
-        tolerance=0.0,
-    )
+    pixels = band.read(source)
+    with silencing:
+        reproject(
+            pixels,
+            out,
+            src_transform=band.grid.crop(source).transform,
+            src_crs=band.grid.crs or anywhere,
+            src_nodata=np.nan,
+            dst_transform=grid.transform,
+            dst_crs=grid.crs or anywhere,
+            dst_nodata=np.nan,
+            resampling=Resampling[resampling],
+            tolerance=0.0,  # heeded from rasterio 1.5 on; before, 1/8 pixel
+        )
     return out
 
 

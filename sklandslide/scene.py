@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.warp import Resampling
 
 from .composites import check_band_name
@@ -74,6 +75,8 @@ class Scene:
         resampling: str | Mapping[str, str] = "bilinear",
     ) -> Scene:
         """Make a scene of raster files, each on its own grid.
+
+        Values come as they are stored: GDAL's scale and offset tags are not applied.
 
         Parameters
         ----------
@@ -189,7 +192,7 @@ class Scene:
                     f"Band {name!r} has shape {array.shape} and band {first!r} {shape}; arrays share one grid. "
                     "Resample them, or write them as GeoTIFFs and use Scene.from_files."
                 )
-        grid = Grid(None if crs is None else CRS.from_user_input(crs), transform, shape)
+        grid = Grid(_crs_of(crs), transform, shape)
         sources: dict[str, Band] = {
             name: ArrayBand(array, grid, declared.get(name, ())) for name, array in arrays.items()
         }
@@ -274,21 +277,21 @@ class Scene:
         >>> scene.read("Red", window=((0, 1), (0, 2)))[..., 0]
         array([[1., 0.]], dtype=float32)
         """
-        names = self.bands if bands is None else [bands] if isinstance(bands, str) else list(bands)
+        names = self._names(bands)
         where = Window.from_any(window, self.grid.shape)
         out = np.empty((where.height, where.width, len(names)), np.float32)
         for i, name in enumerate(names):
             out[..., i] = read_onto(self._source(name), self.grid, where, dict(self._resampling).get(name, "bilinear"))
         return out
 
-    def crop(self, window: Any, bands: Sequence[str] | None = None) -> Scene:
+    def crop(self, window: Any, bands: str | Iterable[str] | None = None) -> Scene:
         """Read a window into a scene of its own, in memory.
 
         Parameters
         ----------
         window : Window, rasterio.windows.Window or ((row, row), (col, col))
             Part of the grid.
-        bands : sequence of str, default=None
+        bands : str or iterable of str, default=None
             Bands to keep; all by default, derived ones included.
 
         Returns
@@ -306,7 +309,7 @@ class Scene:
         (1.0, 0.0, 3.0, 2.0)
         """
         where = Window.from_any(window, self.grid.shape)
-        names = self.bands if bands is None else tuple(bands)
+        names = self._names(bands)
         pixels = self.read(names, where)
         grid = self.grid.crop(where)
         sources = tuple((name, ArrayBand(np.ascontiguousarray(pixels[..., i]), grid)) for i, name in enumerate(names))
@@ -320,6 +323,9 @@ class Scene:
         parts = [crs, tuple(self.grid.transform), self.grid.shape, self._units, self._resampling]
         parts += [(name, band.identity) for name, band in self._sources]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _names(self, bands: str | Iterable[str] | None) -> tuple[str, ...]:
+        return self.bands if bands is None else (bands,) if isinstance(bands, str) else tuple(bands)
 
     def _source(self, name: str) -> Band:
         for known, band in self._sources:
@@ -381,10 +387,19 @@ def _nodata_by_band(values: Mapping[str, Any] | None, bands: Iterable[str]) -> d
     return numbers
 
 
+def _crs_of(crs: Any) -> CRS | None:
+    try:
+        return None if crs is None else CRS.from_user_input(crs)
+    except CRSError as error:
+        raise SceneError(
+            f"crs={crs!r} is no coordinate reference system: {error}. Give one such as 'EPSG:32654'."
+        ) from None
+
+
 def _copied(array: Any) -> np.ndarray:
     """An array of our own; masked values (rasterio's read(masked=True)) become NaN."""
     if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "fiu":
-        return array.astype(np.result_type(array.dtype, np.float32)).filled(np.nan)
+        return np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
     return np.array(array)
 
 

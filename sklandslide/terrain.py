@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,9 @@ from .grid import Grid, Window
 # than a millimetre.
 _SEMI_MAJOR = 6_378_137.0
 _ECCENTRICITY2 = 6.694379990141e-3
+# rasterio's reproject and pyproj's Proj silence warnings of their own with `warnings.catch_warnings`, which
+# threads share: two at a time let these warnings out, or leave the user's filters changed.
+silencing = threading.Lock()
 
 
 def slope_degrees(
@@ -119,5 +123,7 @@ def _projection_scale(grid: Grid, rows: np.ndarray) -> np.ndarray:
     xy = grid.xy(rows, np.full(len(rows), grid.shape[1] / 2))
     to_geographic = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
     longitude, latitude = to_geographic.transform(xy[:, 0], xy[:, 1])
-    scale = np.sqrt(Proj(crs).get_factors(longitude, latitude).areal_scale)
+    with silencing:
+        projection = Proj(crs)
+    scale = np.sqrt(projection.get_factors(longitude, latitude).areal_scale)
     return np.where(np.isfinite(scale), scale, 1.0)

@@ -35,8 +35,7 @@ def constant_scene(*names, units="linear", shape=(12, 12), pixel=10.0, power=POW
     radar = [name for name in names if name in POWER]
     return Scene.from_arrays(
         values,
-        transform=Affine(pixel, 0, 1000, 0, -pixel, 5000),
-        crs="EPSG:32654",
+        transform=Affine(pixel, 0, 1000, 0, -pixel, 5000),  # no CRS, so that a map metre is a metre
         units=dict.fromkeys(radar, units) if units else None,
     )
 

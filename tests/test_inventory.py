@@ -3,6 +3,7 @@
 import json
 
 import geopandas
+import geopandas.testing
 import numpy as np
 import pytest
 import shapely

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -103,7 +104,8 @@ def test_a_ramp_is_resampled_to_the_same_ramp(tmp_path, crs, transform, shape):
     heights = scene.read("DEM")[..., 0]
     assert inside.mean() > 0.9
     assert np.ptp(expected[inside]) > 50
-    assert np.abs(heights - expected)[inside].max() < 2e-3  # float32 metres
+    # float32 metres; between coordinate systems rasterio 1.4 interpolates along rows, to 0.125 pixels at the worst
+    assert np.abs(heights - expected)[inside].max() < (2e-3 if crs == UTM else 2e-2)
 
 
 def test_bands_shifted_by_whole_pixels_are_copied(tmp_path):
@@ -120,6 +122,21 @@ def test_bands_shifted_by_whole_pixels_are_copied(tmp_path):
         assert same(scene.read("Blue")[..., 0], expected)
         for (r0, r1), (c0, c1) in random_windows(rng, (20, 25), 10):
             assert same(scene.read("Blue", ((r0, r1), (c0, c1)))[..., 0], expected[r0:r1, c0:c1])
+
+
+def test_the_same_numbers_in_another_datum_are_another_place(tmp_path):
+    # UTM zone 54 on the Tokyo datum: half a kilometre off
+    tokyo = "EPSG:3095"
+    x, y = centres(grid_of(tokyo, TRANSFORM, (100, 100)))
+    write(tmp_path / "red.tif", np.zeros((100, 100), np.float32))
+    write(tmp_path / "dem.tif", x - X0 + Y0 - y, crs=tokyo)
+    scene = Scene.from_files({"Red": tmp_path / "red.tif", "DEM": tmp_path / "dem.tif"})
+    here_x, here_y = centres(scene.grid, tokyo)
+    heights = scene.read("DEM")[..., 0]
+    inside = np.isfinite(heights)
+    assert 0.05 < inside.mean() < 0.8
+    shift = (here_x - X0 + Y0 - here_y)[inside]
+    assert np.abs(heights[inside] - shift).max() < 10  # a pixel: beyond its outermost centres the band is level
 
 
 def test_a_band_that_covers_a_part_is_nan_elsewhere(tmp_path):
@@ -525,9 +542,15 @@ def test_eight_threads_read_the_same(mixed):
     scene = Scene.from_files(mixed)
     windows = random_windows(np.random.default_rng(2), scene.grid.shape, 12)
     expected = [scene.read(window=w) for w in windows]
+
+    def build_and_read(window):
+        return Scene.from_files(mixed).read(window=window)
+
+    filters = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(lambda w: scene.read(window=w), windows * 2))
-    assert all(same(a, b) for a, b in zip(got, expected * 2, strict=True))
+        got = list(pool.map(build_and_read, windows * 3))
+    assert all(same(a, b) for a, b in zip(got, expected * 3, strict=True))
+    assert warnings.filters == filters
 
 
 def test_units_are_the_declared_ones_and_shown():
@@ -638,6 +661,10 @@ def test_a_raster_without_geotransform_is_refused(tmp_path):
         path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8), transform=None)
     with pytest.raises(SceneError, match=r"a\.tif has no geotransform.*Terrain Correction.*gdalwarp"):
         Scene.from_files({"Red": path})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rasterio's warning stops nothing unless it is made an error
+        with pytest.raises(SceneError, match="has no geotransform"):
+            Scene.from_files({"Red": path})
 
 
 def test_a_raster_with_ground_control_points_alone_is_refused(tmp_path):
@@ -789,3 +816,13 @@ def test_a_band_that_the_scene_does_not_have(make):
     for ask in (make().read, lambda bands: make().crop(None, [bands])):
         with pytest.raises(BandError, match=r"no band 'Red'; it has VV_after, DEM, Slope\. Add it"):
             ask("Red")
+
+
+def test_crop_takes_one_band_by_name_as_read_does():
+    scene = Scene.from_arrays({"Red": np.eye(4), "Blue": np.ones((4, 4))}, transform=Affine(1, 0, 0, 0, -1, 4))
+    assert scene.crop(((0, 2), (0, 2)), "Blue").bands == ("Blue",)
+
+
+def test_what_is_no_coordinate_system():
+    with pytest.raises(SceneError, match=r"crs='EPSG:bad' is no coordinate reference system.*'EPSG:32654'"):
+        Scene.from_arrays({"Red": np.eye(4)}, transform=Affine(1, 0, 0, 0, -1, 4), crs="EPSG:bad")
