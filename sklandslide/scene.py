@@ -390,7 +390,7 @@ def _nodata_by_band(values: Mapping[str, Any] | None, bands: Iterable[str]) -> d
 def _crs_of(crs: Any) -> CRS | None:
     try:
         return None if crs is None else CRS.from_user_input(crs)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:
         raise SceneError(
             f"crs={crs!r} is no coordinate reference system: {error}. Give one such as 'EPSG:32654'."
         ) from None

@@ -30,6 +30,7 @@ def run(script, *arguments, ok=True):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklandslide.exceptions.SamplingWarning")  # of polygons at the scene's edge
 def test_python_in_the_readme(tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     monkeypatch.chdir(tmp_path)
