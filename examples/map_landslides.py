@@ -70,7 +70,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[3e-4, 1e-3], metavar="RATE")
     parser.add_argument("--stride", type=int, default=6, help="distance of samples in pixels")
     parser.add_argument("--max-per-polygon", type=int, default=12, help="samples of one polygon at most")
-    parser.add_argument("--epochs", type=int, default=60, help="at most; training stops early")
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--step", type=int, default=2, help="of the sliding window in pixels")
     parser.add_argument("--threshold", type=float, default=0.5, help="probability from which a point is red")
     parser.add_argument("--jobs", type=int, default=2, help="processes for the search")
@@ -114,7 +114,7 @@ def search(X, y, groups, composite, options):
         BandStacker(composite),
         PatchSampler(),
         Augmenter(),
-        LandslideCNN(epochs=options.epochs, early_stopping=True, n_iter_no_change=10, random_state=options.seed),
+        LandslideCNN(epochs=options.epochs, random_state=options.seed),
     )
     extent = np.ptp(np.asarray(X), axis=0)
     folds = SpatialBlockKFold(

@@ -14,7 +14,7 @@ The house, one floor a line; a file imports only from floors below its own::
     0 values      exceptions, grid, composites, metrics, terrain
     1 files       raster, scene, inventory
     2 samples     locations, sampling, model_selection, plotting
-    3 estimators  bands, patches, augmentation, cnn
+    3 estimators  bands, patches, augmentation, network, cnn
     4 maps        mapping
     5 faces       datasets, this file
 
@@ -27,12 +27,13 @@ Importing this package loads neither TensorFlow nor matplotlib nor geopandas; th
 from ._version import __version__
 from .augmentation import Augmenter
 from .bands import BandStacker
-from .cnn import LandslideCNN, build_cnn
+from .cnn import LandslideCNN
 from .composites import COMPOSITES
 from .datasets import make_scene
 from .locations import Locations
 from .mapping import LandslideMap, SlidingWindowPredictor
 from .model_selection import SpatialBlockKFold
+from .network import build_cnn
 from .patches import PatchSampler
 from .sampling import sample_polygons
 from .scene import Scene

@@ -106,7 +106,7 @@ class Augmenter(TransformerMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict = {
         "flip": [StrOptions({"horizontal", "vertical", "horizontal_and_vertical"}), None],
         "rotation": [Interval(Real, 0, 180, closed="both")],
         "zoom": [Interval(Real, 0, 1, closed="left")],

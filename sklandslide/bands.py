@@ -90,7 +90,7 @@ class BandStacker(TransformerMixin, BaseEstimator):
     array([-10., -20., -10.], dtype=float32)
     """
 
-    _parameter_constraints: dict = {"composite": [str, "array-like"]}  # noqa: RUF012
+    _parameter_constraints: dict = {"composite": [str, "array-like"]}
 
     def __init__(self, composite: Any = "BAA") -> None:
         self.composite = composite

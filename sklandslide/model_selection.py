@@ -66,7 +66,7 @@ class SpatialBlockKFold(BaseCrossValidator):
     """
 
     # Polygons travel as `groups` through metadata routing, as for scikit-learn's own group splitters.
-    __metadata_request__split = {"groups": True}  # noqa: RUF012
+    __metadata_request__split = {"groups": True}
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class PatchSampler(TransformerMixin, BaseEstimator):
            [10., 11., 12.]], dtype=float32)
     """
 
-    _parameter_constraints: dict = {"patch_size": [Interval(Integral, 1, None, closed="left")]}  # noqa: RUF012
+    _parameter_constraints: dict = {"patch_size": [Interval(Integral, 1, None, closed="left")]}
 
     def __init__(self, patch_size: int = 25) -> None:
         self.patch_size = patch_size

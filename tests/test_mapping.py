@@ -36,6 +36,7 @@ from sklandslide.exceptions import (
 from sklandslide.mapping import predictor, windows
 
 BANDS = ["Red", "Blue", "Red - Green"]
+GEOTIFF = {"driver": "GTiff", "count": 1, "dtype": "float32", "crs": "EPSG:32654", "transform": UTM}
 
 
 def some_locations(scene, n, patch_size, seed=0):
@@ -307,7 +308,15 @@ def test_failure_midway_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 def test_a_scene_is_never_overwritten_by_its_map(tmp_path):
     path = tmp_path / "Red.tif"
-    profile = {"driver": "GTiff", "width": 30, "height": 30, "count": 1, "dtype": "float32", "crs": "EPSG:32654", "transform": UTM}
+    profile = {
+        "driver": "GTiff",
+        "width": 30,
+        "height": 30,
+        "count": 1,
+        "dtype": "float32",
+        "crs": "EPSG:32654",
+        "transform": UTM,
+    }
     with rasterio.open(path, "w", **profile) as f:
         f.write(np.random.RandomState(0).rand(1, 30, 30).astype("float32"))
     before = path.read_bytes()
@@ -343,7 +352,15 @@ def test_missing_band_and_other_units(tmp_path):
 
 def test_truncated_band_leaves_no_map(tmp_path):
     path = tmp_path / "Red.tif"
-    profile = {"driver": "GTiff", "width": 300, "height": 300, "count": 1, "dtype": "float32", "crs": "EPSG:32654", "transform": UTM}
+    profile = {
+        "driver": "GTiff",
+        "width": 300,
+        "height": 300,
+        "count": 1,
+        "dtype": "float32",
+        "crs": "EPSG:32654",
+        "transform": UTM,
+    }
     with rasterio.open(path, "w", tiled=True, blockxsize=64, blockysize=64, **profile) as f:
         f.write(np.random.RandomState(0).rand(1, 300, 300).astype("float32"))
     path.write_bytes(path.read_bytes()[:200_000])

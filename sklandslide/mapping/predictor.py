@@ -70,7 +70,7 @@ class SlidingWindowPredictor(BaseEstimator):
     (73, 73)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict = {
         "estimator": [HasMethods(["predict_proba"])],
         "step": [Interval(Integral, 1, None, closed="left")],
         "method": [StrOptions({"auto", "window", "shared"})],
