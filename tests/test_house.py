@@ -97,7 +97,7 @@ def test_import_is_light():
 
 
 def test_import_takes_little_beyond_scikit_learn():
-    """About a quarter of scikit-learn's own import. A ratio in one run, and the best of three: the machine is shared."""
+    """About a quarter of scikit-learn's own import: a ratio in one run, the best of three, as the machine is shared."""
 
     def ratio():
         code = "import sklearn.base, sklearn.model_selection; import sklandslide"
