@@ -260,7 +260,8 @@ def test_engine_is_told(tmp_path, caplog):
         auto.predict_map(scene, tmp_path / "map.tif")
     assert auto.engine_ == "window"
     assert "window by window" in caplog.text
-    with pytest.raises(SklandslideError, match="method='shared' is not part of this version"):
+    assert auto.engine_reason_ in caplog.text
+    with pytest.raises(SklandslideError, match="method='shared' would not be exact: Pipeline is no"):
         SlidingWindowPredictor(fitted(scene, 5), method="shared").predict_map(scene, tmp_path / "b.tif")
     assert not (tmp_path / "b.tif").exists()
 

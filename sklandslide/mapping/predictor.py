@@ -18,6 +18,8 @@ from ..exceptions import NoValidDataError, SklandslideError
 from ..grid import Grid, tiles
 from ..patches import PatchSampler
 from .landslide_map import LandslideMap
+from .shared import SharedEngine, why_not_shared
+from .tiles import MapTask
 from .windows import WindowEngine
 from .writer import BLOCK, MapWriter, check_output
 
@@ -37,9 +39,9 @@ class SlidingWindowPredictor(BaseEstimator):
     step : int, default=2
         Distance of windows in pixels; the paper's is 2.
     method : {"auto", "window", "shared"}, default="auto"
-        How the map is computed; the map is the same. ``"window"`` asks the estimator about each window. ``"shared"``,
-        which shares the network's work between windows, is not part of this version and raises; ``"auto"`` uses
-        ``"window"``.
+        How the map is computed; the map is the same. ``"window"`` asks the estimator about each window. ``"shared"``
+        computes what overlapping windows share once, several times faster; it raises where that is not exact, such as
+        with resampled patches. ``"auto"`` takes ``"shared"`` where it is exact.
     patch_size : int, default=None
         Side of the window in pixels; found in the estimator's `PatchSampler` by default (the largest of several).
     positive : label, default=None
@@ -49,8 +51,10 @@ class SlidingWindowPredictor(BaseEstimator):
 
     Attributes
     ----------
-    engine_ : str
+    engine_ : {"window", "shared"}
         How the last map was computed.
+    engine_reason_ : str or None
+        Why it was not ``"shared"``.
 
     Examples
     --------
@@ -134,7 +138,10 @@ class SlidingWindowPredictor(BaseEstimator):
         patch_size = self._find_patch_size()
         column, label = self._find_column()
         grid = scene.grid.map_grid(patch_size, self.step)
-        engine = self._choose_engine(scene, patch_size, column)
+        stackers = _fitted_parts(self.estimator, BandStacker)
+        task = MapTask(self.estimator, stackers, scene, patch_size, self.step, column)
+        bands = task.bands
+        engine = self._choose_engine(task)
         tags = {
             "VERSION": __version__,
             "PATCH_SIZE": patch_size,
@@ -146,13 +153,13 @@ class SlidingWindowPredictor(BaseEstimator):
             if not self._write_tiles(engine, grid, writer):
                 raise NoValidDataError(
                     f"Every window of {patch_size} pixels touches nodata in one of the bands "
-                    f"{', '.join(engine.bands)}, "
+                    f"{', '.join(bands)}, "
                     "so there is nothing to map. Check the nodata values and the overlap of the rasters."
                 )
         self.engine_ = engine.name
         return LandslideMap.open(path)
 
-    def _write_tiles(self, engine: WindowEngine, grid: Grid, writer: MapWriter) -> bool:
+    def _write_tiles(self, engine: WindowEngine | SharedEngine, grid: Grid, writer: MapWriter) -> bool:
         """Compute and write each tile; tell whether any value was valid."""
         from tqdm import tqdm
 
@@ -170,15 +177,18 @@ class SlidingWindowPredictor(BaseEstimator):
                 bar.update(values.size)
         return found
 
-    def _choose_engine(self, scene: Any, patch_size: int, column: int) -> WindowEngine:
-        if self.method == "shared":
-            raise SklandslideError(
-                "method='shared' is not part of this version of sklandslide. Use method='auto' or 'window': the map is "
-                "the same."
-            )
-        stackers = _fitted_parts(self.estimator, BandStacker)
-        _log.info("Mapping window by window, patch size %d, step %d.", patch_size, self.step)
-        return WindowEngine(self.estimator, stackers, scene, patch_size, self.step, column)
+    def _choose_engine(self, task: MapTask) -> WindowEngine | SharedEngine:
+        reason = None if self.method == "window" else why_not_shared(self.estimator, task.patch_size)
+        if self.method == "shared" and reason:
+            raise SklandslideError(f"method='shared' would not be exact: {reason}. Use method='auto' or 'window'.")
+        if self.method == "window":
+            reason = "method='window' was asked for"
+        if reason is None:
+            _log.info("Mapping by shared computation, patch size %d, step %d.", task.patch_size, self.step)
+        else:
+            _log.info("Mapping window by window, patch size %d, step %d: %s.", task.patch_size, self.step, reason)
+        self.engine_reason_ = reason
+        return WindowEngine(task) if reason else SharedEngine(task)
 
     def _find_patch_size(self) -> int:
         if self.patch_size is not None:

@@ -1,0 +1,207 @@
+"""Shared computation: the same map as window by window, over the grid of cases where it claims to be exact."""
+
+import numpy as np
+import pytest
+from scenes import random_scene
+from sklearn.pipeline import make_pipeline
+
+from sklandslide import Augmenter, BandStacker, LandslideCNN, Locations, PatchSampler, SlidingWindowPredictor, build_cnn
+from sklandslide.exceptions import SklandslideError
+from sklandslide.mapping.states import axis_plan
+
+ALL_BANDS = ("A", "B", "C", "D")
+SIZES, STEPS = (15, 17, 25, 32, 33, 40), (1, 2, 3, 4, 5)
+
+
+def pipeline(size, *, blocks=3, padding="same", bands=3, seed=0, **options):
+    """A pipeline whose network has random weights that do not saturate the softmax."""
+    train = random_scene((60, 60), ALL_BANDS[:bands])
+    X = Locations(train, train.grid.xy(np.full(8, 30.0), np.full(8, 30.0)))
+    filters = (4, 6, 5, 7)[:blocks]
+    cnn = LandslideCNN(filters=filters, dense_units=8, padding=padding, input_size=None, epochs=1, **options)
+    pipe = make_pipeline(BandStacker(list(ALL_BANDS[:bands])), PatchSampler(patch_size=size), Augmenter(), cnn)
+    pipe.fit(X, np.arange(8) % 2)
+    randomise(pipe[-1].model_, np.random.RandomState(seed))
+    return pipe
+
+
+def randomise(model, random):
+    """Random weights, the last layer scaled to logits of about one on random patches."""
+    weights = [
+        random.normal(scale=1 / np.sqrt(np.prod(w.shape[:-1])) if w.ndim > 1 else 0.3, size=w.shape)
+        for w in model.get_weights()
+    ]
+    model.set_weights(weights)
+    features = random.normal(size=(64, *model.input_shape[1:])).astype("float32")
+    for layer in model.layers[:-1]:
+        features = layer(features, training=False)
+    logits = np.array(features) @ weights[-2]
+    margin = logits[:, 1] - logits[:, 0]
+    weights[-2] = weights[-2] * 1.5 / margin.std()
+    weights[-1] = np.array([0, -1.5 * margin.mean() / margin.std()])
+    model.set_weights(weights)
+
+
+def both(pipe, scene, step, folder):
+    maps = []
+    for method in ("shared", "window"):
+        predictor = SlidingWindowPredictor(pipe, step=step, method=method)
+        maps.append(predictor.predict_map(scene, folder / f"{method}.tif").probability)
+        assert predictor.engine_ == method
+    return maps
+
+
+def assert_same(shared, window):
+    assert np.isnan(shared).tolist() == np.isnan(window).tolist()
+    assert np.nanmax(np.abs(shared - window)) <= 1e-5
+    assert 0.02 < np.nanstd(window) < 0.45  # neither constant nor saturated, or the test proves nothing
+
+
+# Every pair of size and step, with depth, padding and bands running through their values beside them.
+CASES = [
+    (size, step, 1 + (i + j) % 4, ("same", "valid")[(i + j // 2) % 2], 1 + (i + 2 * j) % 4)
+    for i, size in enumerate(SIZES)
+    for j, step in enumerate(STEPS)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "step", "blocks", "padding", "bands"), CASES)
+def test_shared_equals_window_by_window(tmp_path, size, step, blocks, padding, bands):
+    # more blocks leave nothing of the patch
+    most = {"valid": 2 if size < 25 else 3, "same": 3 if size < 16 else 4}[padding]
+    blocks = min(blocks, most)
+    pipe = pipeline(size, blocks=blocks, padding=padding, bands=bands)
+    scene = random_scene((size + 21, size + 38), ALL_BANDS[:bands], seed=3, holes=1)
+    assert_same(*both(pipe, scene, step, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 3])
+def test_many_squares_and_tiles_with_remainders(tmp_path, monkeypatch, step):
+    from sklandslide.mapping import predictor
+
+    pipe = pipeline(17)
+    scene = random_scene((143, 211), ALL_BANDS[:3], seed=4, holes=9)
+    whole, window = both(pipe, scene, step, tmp_path)
+    assert_same(whole, window)
+    monkeypatch.setattr(predictor, "BLOCK", 32)
+    monkeypatch.setattr("sklandslide.mapping.shared._GATHER_BYTES", 16 * 16 * 4 * 5 * 4)  # squares of 16 windows
+    tiled = SlidingWindowPredictor(pipe, step=step, method="shared").predict_map(scene, tmp_path / "tiled.tif")
+    np.testing.assert_allclose(tiled.probability, whole, rtol=0, atol=1e-6)
+
+
+def test_paper_network_on_patches_as_they_are(tmp_path):
+    train = random_scene((60, 60))
+    X = Locations(train, train.grid.xy(np.full(8, 30.0), np.full(8, 30.0)))
+    pipe = make_pipeline(BandStacker("RGB"), PatchSampler(), LandslideCNN(input_size=None, epochs=1, random_state=0))
+    pipe.fit(X, np.arange(8) % 2)
+    pipe[-1].model_.set_weights([w * 3 for w in pipe[-1].model_.get_weights()])
+    scene = random_scene((60, 70), seed=5)
+    predictor = SlidingWindowPredictor(pipe)
+    m = predictor.predict_map(scene, tmp_path / "auto.tif")
+    assert (predictor.engine_, predictor.engine_reason_) == ("shared", None)
+    window = SlidingWindowPredictor(pipe, method="window").predict_map(scene, tmp_path / "window.tif")
+    assert np.abs(m.probability - window.probability).max() <= 1e-5
+
+
+def refused(estimator, match, tmp_path):
+    scene = random_scene((40, 40), ALL_BANDS[:3])
+    with pytest.raises(SklandslideError, match=f"method='shared' would not be exact: .*{match}"):
+        SlidingWindowPredictor(estimator, method="shared").predict_map(scene, tmp_path / "map.tif", overwrite=True)
+    predictor = SlidingWindowPredictor(estimator, step=8)
+    predictor.predict_map(scene, tmp_path / "map.tif", overwrite=True)
+    assert predictor.engine_ == "window"
+    assert match.split(".")[0] in predictor.engine_reason_
+
+
+def test_where_it_is_not_exact_auto_goes_window_by_window_and_says_why(tmp_path, monkeypatch):
+    import keras
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.preprocessing import FunctionTransformer
+
+    pipe = pipeline(15, blocks=1)
+    train = random_scene((60, 60), ALL_BANDS[:3])
+    X, y = Locations(train, train.grid.xy(np.linspace(20, 40, 8), np.linspace(20, 40, 8))), np.arange(8) % 2
+    refused(
+        CalibratedClassifierCV(FrozenEstimator(pipe), cv=2).fit(X, y), "CalibratedClassifierCV is no Pipeline", tmp_path
+    )
+    refused(
+        make_pipeline(*pipe[:2], FunctionTransformer(), pipe[-1]), "Pipeline is no Pipeline of BandStacker", tmp_path
+    )
+
+    def with_layers(*layers):
+        layers = [keras.Input((15, 15, 3)), *layers, keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+        monkeypatch.setattr(pipe[-1], "model_", keras.Sequential(layers))
+        return pipe
+
+    L = keras.layers
+    refused(with_layers(L.Resizing(16, 16)), "resampled to the network's input size", tmp_path)
+    refused(with_layers(L.Conv2D(2, 5)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(2, 3, strides=2)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(2, 3, dilation_rate=2)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(3, 3, groups=3)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(2, 3, activation="softmax")), "'softmax' of layer", tmp_path)
+    refused(with_layers(L.MaxPooling2D(3)), "not of 2 x 2 with stride 2", tmp_path)
+    refused(with_layers(L.MaxPooling2D(2, padding="same")), "not of 2 x 2 with stride 2", tmp_path)
+    refused(with_layers(L.AveragePooling2D(2)), "does not commute with cutting out windows", tmp_path)
+    refused(with_layers(L.LayerNormalization()), "does not commute with cutting out windows", tmp_path)
+
+
+def test_other_activations_and_layers_that_commute(tmp_path, monkeypatch):
+    import keras
+
+    pipe, L = pipeline(15, blocks=1), keras.layers
+    layers = [keras.Input((15, 15, 3)), L.Rescaling(0.5, 0.1), L.Conv2D(4, 3, use_bias=False), L.LeakyReLU()]
+    layers += [L.MaxPooling2D(), L.Conv2D(5, 3, padding="same", activation="tanh"), L.Dropout(0.5), L.Flatten()]
+    layers += [L.Dense(6, "elu"), L.BatchNormalization(), L.Dense(2, "softmax")]
+    model = keras.Sequential(layers)
+    monkeypatch.setattr(pipe[-1], "model_", model)
+    assert_same(*both(pipe, random_scene((50, 44), ALL_BANDS[:3], seed=6), 2, tmp_path))
+
+
+def test_states_by_brute_force():
+    """Two features share a state exactly if they depend in the same way on what lies about them."""
+    for size in (15, 25, 32):
+        for kinds in (["same", "pool"] * 3, ["valid", "pool"] * 2, ["same", "same", "pool", "valid"]):
+            span = [(frozenset([i]), i) for i in range(size)]  # what a feature sees, and where it lies
+            distance = 1
+            for kind in kinds:
+                n = len(span)
+                if kind == "same":
+                    near = [range(max(i - 1, 0), min(i + 2, n)) for i in range(n)]
+                    # remember the missing tap: zero padding is seen too
+                    lost = [
+                        frozenset({-(10**6)} if i == 0 else ()) | ({10**6} if i == n - 1 else frozenset())
+                        for i in range(n)
+                    ]
+                elif kind == "valid":
+                    near, lost = [range(i, i + 3) for i in range(n - 2)], [frozenset()] * n
+                else:
+                    near, lost = [range(2 * i, 2 * i + 2) for i in range(n // 2)], [frozenset()] * n
+                    distance *= 2
+                span = [
+                    (frozenset().union(*(span[k][0] for k in ks)) | lost[i], span[ks[0] if kind != "same" else i][1])
+                    for i, ks in enumerate(near)
+                ]
+            relative = [frozenset(p - at if abs(p) < 10**5 else p for p in seen) for seen, at in span]
+            plan = axis_plan(size, 2, kinds)
+            same_by_hand = [[a == b for b in relative] for a in relative]
+            same_by_plan = [[a == b for b in plan.states] for a in plan.states]
+            for i, row in enumerate(same_by_plan):
+                for j, equal in enumerate(row):
+                    assert not equal or same_by_hand[i][j]  # equal states are equal functions
+            assert len(set(plan.states)) <= len(set(relative)) + 2
+
+
+def test_number_of_states_of_the_design():
+    assert [len(s.recipes) for s in axis_plan(32, 2, ["same", "pool"] * 3).steps] == [3, 3, 5, 3, 5, 3]
+    assert [len(s.recipes) for s in axis_plan(40, 2, ["valid", "pool"] * 3).steps] == [1] * 6
+
+
+def test_build_cnn_is_a_plain_chain():
+    from sklandslide.mapping.shared import _take_apart
+
+    assert not isinstance(_take_apart(build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=None)), str)
+    assert "resampled" in _take_apart(build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=32))
