@@ -2,6 +2,10 @@
 
 import logging
 import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -305,6 +309,43 @@ def test_failure_midway_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         SlidingWindowPredictor(pipe).predict_map(scene, path, overwrite=True)
     assert path.read_text() == "precious"
     assert os.listdir(tmp_path) == ["map.tif"]
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from scenes import random_scene
+from sklandslide.exceptions import SklandslideError
+from sklandslide.grid import tiles
+from sklandslide.mapping.writer import BLOCK, MapWriter
+
+path, limit = sys.argv[1], int(sys.argv[2])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit then fails, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+grid = random_scene((600, 300)).grid
+try:
+    with MapWriter(path, grid, {"STEP": 2}) as writer:
+        for window in tiles(grid.shape, BLOCK):
+            shape = window.height, window.width
+            writer.write(np.random.default_rng(window.row_off + window.col_off).random(shape), window)
+except SklandslideError as error:
+    print("refused:", error)
+"""
+
+
+def test_full_disk_at_any_moment_leaves_the_old_file_and_nothing_else(tmp_path):
+    def write(limit):
+        command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "map.tif"), str(limit)]
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert write(10**8) == ""
+    whole = (tmp_path / "map.tif").read_bytes()
+    # the last bytes are written when the file is closed, and GDAL does not tell that they were lost
+    for limit in (0, 300, len(whole) // 2, len(whole) - 5000, len(whole) - 100, len(whole) - 1):
+        assert re.search(r"refused: .*map\.tif could not be written: .*disk has room", write(limit)), limit
+        assert (tmp_path / "map.tif").read_bytes() == whole
+        assert os.listdir(tmp_path) == ["map.tif"]
 
 
 def test_a_scene_is_never_overwritten_by_its_map(tmp_path):

@@ -15,6 +15,7 @@ from ..grid import Grid, Window
 from ..metrics import map_scores
 from ..raster import FileBand
 from . import vectors
+from .writer import check_complete
 
 if TYPE_CHECKING:
     import geopandas
@@ -110,7 +111,7 @@ class LandslideMap:
                     "map has one band of floating-point probabilities. Give the file that "
                     "SlidingWindowPredictor.predict_map wrote."
                 )
-            _check_complete(dataset, band.stamp[0])
+            check_complete(dataset, band.stamp[0])
             tags = dataset.tags()
         return cls(
             band.path,
@@ -406,23 +407,6 @@ class LandslideMap:
 
         read = read_inventory(inventory, self.grid.crs, class_column=class_column, positive=positive, id_column=None)
         return read.geometries[read.labels == 1]
-
-
-def _check_complete(dataset: Any, size: int) -> None:
-    """Refuse a GeoTIFF that ends before its last block does: GDAL opens it without complaint."""
-    if dataset.driver != "GTiff":
-        return
-    height, width = dataset.block_shapes[0]
-    for row in range(-(-dataset.height // height)):
-        for col in range(-(-dataset.width // width)):
-            offset = dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=1)
-            length = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=1)
-            if offset and length and int(offset) + int(length) > size:
-                raise SceneReadError(
-                    f"{dataset.name} is truncated: it has {size} bytes and its blocks reach to "
-                    f"byte {int(offset) + int(length)} at least. Copy it again, or make the map "
-                    "again."
-                )
 
 
 def _whole_number(tags: dict[str, str], name: str, path: str) -> int | None:

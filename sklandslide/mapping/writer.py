@@ -11,10 +11,10 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from ..exceptions import OutputExistsError, SceneError, SklandslideError
+from ..exceptions import OutputExistsError, SceneError, SceneReadError, SklandslideError
 from ..grid import Grid, Window
 
-__all__ = ["MapWriter", "check_output"]
+__all__ = ["MapWriter", "check_complete", "check_output"]
 
 # Side of the GeoTIFF's blocks, and of the tiles that are written: each block is written once.
 BLOCK = 256
@@ -45,6 +45,36 @@ def check_output(path: Any, overwrite: bool, inputs: tuple[str, ...] = ()) -> st
     return path
 
 
+def check_complete(dataset: Any, size: int, *, sparse: bool = True) -> None:
+    """Refuse a GeoTIFF that ends before its last block does: GDAL opens it without complaint.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+    size : int
+        Of the file, in bytes.
+    sparse : bool, default=True
+        Whether blocks may be absent.
+
+    Raises
+    ------
+    SceneReadError
+        If a block is missing or reaches beyond the file's end.
+    """
+    if dataset.driver != "GTiff":
+        return
+    height, width = dataset.block_shapes[0]
+    for row in range(-(-dataset.height // height)):
+        for col in range(-(-dataset.width // width)):
+            offset = int(dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=1) or 0)
+            length = int(dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=1) or 0)
+            if offset + length > size or not (sparse or (offset and length)):
+                raise SceneReadError(
+                    f"{dataset.name} is truncated: it has {size} bytes, and its block in row {row}, column {col} is to "
+                    f"end at byte {offset + length}. Copy it again, or make the map again."
+                )
+
+
 class MapWriter:
     """A tiled, compressed GeoTIFF of float32 with NaN for nodata, moved to its name when it is whole.
 
@@ -69,7 +99,15 @@ class MapWriter:
                 f"{self.path} cannot be written: {error.strerror}. Choose a folder that can be written to."
             ) from error
         os.close(handle)
-        self._dataset = rasterio.open(
+        try:
+            self._dataset = self._create()
+        except BaseException:
+            os.remove(self._part)
+            raise
+        return self
+
+    def _create(self) -> Any:
+        dataset = rasterio.open(
             self._part,
             "w",
             driver="GTiff",
@@ -87,28 +125,42 @@ class MapWriter:
             predictor=3,
             bigtiff="IF_SAFER",
         )
-        self._dataset.set_band_description(1, "landslide probability")
-        self._dataset.update_tags(**{f"SKLANDSLIDE_{k}": str(v) for k, v in self.tags.items()})
-        return self
+        dataset.set_band_description(1, "landslide probability")
+        dataset.update_tags(**{f"SKLANDSLIDE_{k}": str(v) for k, v in self.tags.items()})
+        return dataset
 
     def write(self, values: np.ndarray, window: Window) -> None:
         """Write one tile."""
         where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-        self._dataset.write(values.astype(np.float32, copy=False), 1, window=where)
+        try:
+            self._dataset.write(values.astype(np.float32, copy=False), 1, window=where)
+        except RasterioError as error:
+            raise self._failed(error) from error
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             self._dataset.close()
             if kind is None:
-                os.chmod(self._part, 0o666 & ~_umask())
-                os.replace(self._part, self.path)
-        except (OSError, RasterioError) as failure:
-            raise SklandslideError(
-                f"{self.path} could not be written: {failure}. Check that the disk has room."
-            ) from failure
+                self._check_and_publish()
+        except (OSError, RasterioError, SceneReadError) as failure:
+            if kind is None:
+                raise self._failed(failure) from failure
         finally:
             if os.path.exists(self._part):
                 os.remove(self._part)
+
+    def _check_and_publish(self) -> None:
+        # A disk that fills up while the file is closed is not reported: look whether everything is there.
+        with rasterio.open(self._part) as dataset:
+            check_complete(dataset, os.path.getsize(self._part), sparse=False)
+        os.chmod(self._part, 0o666 & ~_umask())
+        os.replace(self._part, self.path)
+
+    def _failed(self, error: Exception) -> SklandslideError:
+        return SklandslideError(
+            f"{self.path} could not be written: {error}. Check that the disk has room and the folder is writable; "
+            "nothing was left behind."
+        )
 
 
 def _umask() -> int:
