@@ -154,14 +154,15 @@ class SpatialBlockKFold(BaseCrossValidator):
                 f"The samples lie in {n_blocks} block(s) of block_size={self.block_size}, which cannot fill "
                 f"n_splits={n_splits} folds. Use smaller blocks or fewer folds (with groups, a polygon is one block)."
             )
-        random_state = None
-        if self.shuffle:  # drawn here, so that the splitter itself never changes
-            random_state = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        if self.shuffle:
+            # scikit-learn deals blocks out in the order of their numbers. Its own shuffling loses the balance of
+            # classes in version 1.7.
+            blocks = check_random_state(self.random_state).permutation(n_blocks)[blocks]
         kind = None if y is None else type_of_target(y)
         if kind in ("binary", "multiclass"):
-            folds = StratifiedGroupKFold(n_splits, shuffle=self.shuffle, random_state=random_state)
+            folds = StratifiedGroupKFold(n_splits)
         else:
-            folds, y = GroupKFold(n_splits, shuffle=self.shuffle, random_state=random_state), None
+            folds, y = GroupKFold(n_splits), None
         for fold, (_, test) in enumerate(folds.split(np.zeros(len(blocks)), y, blocks)):
             if not len(test):
                 raise ValueError(
