@@ -8,6 +8,7 @@ __all__ = [
     "InventoryError",
     "NoValidDataError",
     "OutputExistsError",
+    "OutputFolderError",
     "SamplingWarning",
     "SceneError",
     "SceneReadError",
@@ -47,7 +48,11 @@ class NoValidDataError(SklandslideError, ValueError):
 
 
 class OutputExistsError(SklandslideError, FileExistsError):
-    """The output file exists and ``overwrite=True`` was not given."""
+    """The output exists: a file, and ``overwrite=True`` was not given, or a folder."""
+
+
+class OutputFolderError(SklandslideError, FileNotFoundError):
+    """The folder that an output file is to lie in does not exist."""
 
 
 class SamplingWarning(UserWarning):

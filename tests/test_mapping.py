@@ -33,6 +33,7 @@ from sklandslide.exceptions import (
     BandError,
     NoValidDataError,
     OutputExistsError,
+    OutputFolderError,
     SceneError,
     SceneReadError,
     SklandslideError,
@@ -415,7 +416,7 @@ def test_truncated_band_leaves_no_map(tmp_path):
 @pytest.mark.parametrize("name", ["no/such/folder/map.tif", "."])
 def test_output_that_cannot_be_written(tmp_path, name):
     scene = random_scene((30, 30))
-    with pytest.raises(SceneError, match=r"does not exist|is a folder"):
+    with pytest.raises((OutputFolderError, OutputExistsError), match=r"does not exist|is a folder"):
         SlidingWindowPredictor(fitted(scene, 5)).predict_map(scene, tmp_path / name)
 
 

@@ -322,7 +322,7 @@ class LandslideMap:
         """
         import geopandas
 
-        vectors.check_output(Path(path), overwrite)
+        vectors.check_gpkg(Path(path), overwrite)
         layers = {
             "points": (self.points(threshold), "Point"),
             "polygons": (self.polygons(threshold), "Polygon"),

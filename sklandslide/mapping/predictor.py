@@ -125,10 +125,12 @@ class SlidingWindowPredictor(BaseEstimator):
             If the estimator is not fitted.
         OutputExistsError
             If the file exists and `overwrite` is false.
+        OutputFolderError
+            If the folder of the file does not exist.
         BandError
             If the scene lacks a band or has it in other units.
         SceneError
-            If no window fits the scene, or the path cannot be written.
+            If no window fits the scene, or the path is one of the scene's own rasters.
         NoValidDataError
             If every window touches nodata. No file is written.
         """

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..exceptions import OutputExistsError
 from ..grid import Grid, Window
 from ..terrain import metres_per_unit
+from .writer import check_output
 
 if TYPE_CHECKING:
     import geopandas
@@ -160,23 +160,18 @@ def write_gpkg(
                     geometry_type=kind,
                     promote_to_multi=multi,
                 )
-        check_output(path, overwrite)
+        check_gpkg(path, overwrite)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
     return path
 
 
-def check_output(path: Path, overwrite: bool) -> None:
+def check_gpkg(path: Path, overwrite: bool) -> None:
+    """Say why a GeoPackage cannot be written there, as early as possible."""
     if path.suffix.lower() != ".gpkg":
         raise ValueError(f"{path} does not end in .gpkg; the output is a GeoPackage. Add the suffix.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"The folder {path.parent} does not exist. Make it, or correct the path {path}.")
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise OutputExistsError(
-            f"{path} exists{' and is a folder' if path.is_dir() else ''}. Choose another path"
-            f"{'' if path.is_dir() else ', or pass overwrite=True to replace it'}."
-        )
+    check_output(path, overwrite)
 
 
 def crs_text(grid: Grid) -> Any:

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from ..exceptions import OutputExistsError, SceneError, SceneReadError, SklandslideError
+from ..exceptions import OutputExistsError, OutputFolderError, SceneError, SceneReadError, SklandslideError
 from ..grid import Grid, Window
 
 __all__ = ["MapWriter", "check_complete", "check_output"]
@@ -26,16 +26,18 @@ def check_output(path: Any, overwrite: bool, inputs: tuple[str, ...] = ()) -> st
     Raises
     ------
     OutputExistsError
-        If the file exists and `overwrite` is false.
+        If the file exists and `overwrite` is false, or is a folder.
+    OutputFolderError
+        If the file is to lie in a folder that does not exist.
     SceneError
-        If the file is one of the `inputs`, is a folder, or lies in a folder that does not exist.
+        If the file is one of the `inputs`.
     """
     path = os.path.abspath(os.fspath(path))
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        raise SceneError(f"The folder {folder} does not exist, so {path} cannot be written. Create it first.")
+        raise OutputFolderError(f"The folder {folder} does not exist, so {path} cannot be written. Create it first.")
     if os.path.isdir(path):
-        raise SceneError(f"{path} is a folder; the output needs a file name, such as map.tif.")
+        raise OutputExistsError(f"{path} is a folder; the output needs a file name in it. Choose another name.")
     if os.path.realpath(path) in {os.path.realpath(p) for p in inputs}:
         raise SceneError(
             f"{path} is one of the scene's own rasters; writing the map there would destroy it. Choose another name."
