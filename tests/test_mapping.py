@@ -351,16 +351,7 @@ def test_full_disk_at_any_moment_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_a_scene_is_never_overwritten_by_its_map(tmp_path):
     path = tmp_path / "Red.tif"
-    profile = {
-        "driver": "GTiff",
-        "width": 30,
-        "height": 30,
-        "count": 1,
-        "dtype": "float32",
-        "crs": "EPSG:32654",
-        "transform": UTM,
-    }
-    with rasterio.open(path, "w", **profile) as f:
+    with rasterio.open(path, "w", width=30, height=30, **GEOTIFF) as f:
         f.write(np.random.RandomState(0).rand(1, 30, 30).astype("float32"))
     before = path.read_bytes()
     scene = Scene.from_files({"Red": path})
@@ -395,16 +386,7 @@ def test_missing_band_and_other_units(tmp_path):
 
 def test_truncated_band_leaves_no_map(tmp_path):
     path = tmp_path / "Red.tif"
-    profile = {
-        "driver": "GTiff",
-        "width": 300,
-        "height": 300,
-        "count": 1,
-        "dtype": "float32",
-        "crs": "EPSG:32654",
-        "transform": UTM,
-    }
-    with rasterio.open(path, "w", tiled=True, blockxsize=64, blockysize=64, **profile) as f:
+    with rasterio.open(path, "w", width=300, height=300, tiled=True, blockxsize=64, blockysize=64, **GEOTIFF) as f:
         f.write(np.random.RandomState(0).rand(1, 300, 300).astype("float32"))
     path.write_bytes(path.read_bytes()[:200_000])
     pipe = fitted(random_scene(), 5, bands=["Red"])

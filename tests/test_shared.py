@@ -146,6 +146,10 @@ def test_where_it_is_not_exact_auto_goes_window_by_window_and_says_why(tmp_path,
     refused(with_layers(L.MaxPooling2D(3)), "not of 2 x 2 with stride 2", tmp_path)
     refused(with_layers(L.MaxPooling2D(2, padding="same")), "not of 2 x 2 with stride 2", tmp_path)
     refused(with_layers(L.AveragePooling2D(2)), "does not commute with cutting out windows", tmp_path)
+    everywhere = {"mean": np.zeros((15, 15, 3)), "variance": np.ones((15, 15, 3))}
+    refused(with_layers(L.PReLU()), "does not commute with cutting out windows", tmp_path)
+    refused(with_layers(L.Normalization(axis=(1, 2, 3), **everywhere)), "does not commute with cutting", tmp_path)
+    refused(with_layers(L.Rescaling(np.ones((15, 15, 3)))), "does not commute with cutting out windows", tmp_path)
     refused(with_layers(L.LayerNormalization()), "does not commute with cutting out windows", tmp_path)
 
 

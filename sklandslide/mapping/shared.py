@@ -24,7 +24,7 @@ from .tiles import MapTask
 __all__ = ["SharedEngine", "why_not_shared"]
 
 # Layers and activations that act on each value or pixel by itself, so that they commute with cutting out windows.
-_POINTWISE_LAYERS = ("Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU")
+_POINTWISE_LAYERS = ("Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "ELU")
 _POINTWISE = frozenset({"linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid",
                         "softplus", "softsign", "hard_sigmoid", "exponential"})  # fmt: skip
 _INERT = ("InputLayer", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "ActivityRegularization")
@@ -151,8 +151,8 @@ def _take_apart(model: Any) -> _Chain | str:
         if reason:
             return reason
         shared.append(layer)
-    dense = [layer for name, layer in zip(names, model.layers, strict=True)][cut + 1 :]
-    return _Chain(tuple(shared), tuple(layer for layer in dense if type(layer).__name__ not in _INERT))
+    dense = (layer for layer in model.layers[cut + 1 :] if type(layer).__name__ not in _INERT)
+    return _Chain(tuple(shared), tuple(dense))
 
 
 def _not_shareable(name: str, layer: Any) -> str | None:
@@ -171,9 +171,18 @@ def _not_shareable(name: str, layer: Any) -> str | None:
     elif name == "MaxPooling2D":
         if layer.pool_size != (2, 2) or layer.strides != (2, 2) or layer.padding != "valid":
             reason = f"the pooling {layer.name!r} is not of 2 x 2 with stride 2"
-    elif name not in _POINTWISE_LAYERS:
+    elif name not in _POINTWISE_LAYERS or not _same_at_each_pixel(name, layer):
         reason = f"the layer {layer.name!r} ({name}) does not commute with cutting out windows"
     return reason
+
+
+def _same_at_each_pixel(name: str, layer: Any) -> bool:
+    """Whether the numbers that a pixelwise layer works with are the same for all pixels of a window."""
+    if name == "Normalization":
+        return tuple(layer.axis) in ((-1,), (3,)) and not layer.invert
+    if name == "Rescaling":
+        return max(np.ndim(layer.scale), np.ndim(layer.offset)) <= 1
+    return True
 
 
 def _side(plan: AxisPlan, chain: _Chain) -> int:
