@@ -1,4 +1,4 @@
-"""Keras training code: the only module that imports Keras at its top, and so is imported inside functions only.
+"""Training of the network: a Keras model whose `fit` runs a program. Imported inside functions only.
 
 Randomness comes from explicit seeds, never from the global state of TensorFlow, Keras, NumPy or Python.
 """
@@ -11,95 +11,100 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ._programs import TrainingProgram, scaling_of, training_program
 
-def random_variants(images: Any, ranges: Any, seed: Any) -> tf.Tensor:
-    """Resample each image once, by an affine map drawn from `ranges`.
-
-    Parameters
-    ----------
-    images : tensor or ndarray of shape (n, rows, cols, bands), float32
-    ranges : sklandslide.augmentation.Ranges
-    seed : pair of int
-        The same seed gives the same variants.
-
-    Returns
-    -------
-    tensor of shape (n, rows, cols, bands), float32
-    """
-    size = tf.shape(images)
-    n, rows, cols = size[0], tf.cast(size[1], tf.float32), tf.cast(size[2], tf.float32)
-    draw = tf.random.stateless_uniform((n, 6), tf.cast(tf.stack(seed), tf.int32), -1.0, 1.0)
-    flip = ranges.flip or ""
-    mirror_x = tf.sign(draw[:, 0] + 1e-9) if "horizontal" in flip else tf.ones(n)
-    mirror_y = tf.sign(draw[:, 1] + 1e-9) if "vertical" in flip else tf.ones(n)
-    angle = draw[:, 2] * float(np.radians(ranges.rotation))
-    scale = 1.0 + draw[:, 3] * ranges.zoom
-    shift_x = draw[:, 4] * ranges.translation * cols
-    shift_y = draw[:, 5] * ranges.translation * rows
-    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
-    # From output to input pixels, about the centre: mirror, rotate, scale, shift.
-    a, b = cos * mirror_x, -sin * mirror_y
-    c, d = sin * mirror_x, cos * mirror_y
-    centre_x, centre_y = (cols - 1) / 2, (rows - 1) / 2
-    offset_x = centre_x + shift_x - a * centre_x - b * centre_y
-    offset_y = centre_y + shift_y - c * centre_x - d * centre_y
-    zero = tf.zeros(n)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack([a, b, offset_x, c, d, offset_y, zero, zero], axis=1),
-        output_shape=size[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
-
-
-class RandomAffine(keras.layers.Layer):
-    """Random variants while training, the identity otherwise."""
-
-    def __init__(self, ranges: Any, seed: int) -> None:
-        super().__init__(name="random_affine")
-        self.ranges = ranges
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.supports_jit = False  # XLA has no ImageProjectiveTransform
-
-    def call(self, images: Any, training: bool | None = None) -> Any:
-        """Resample, if training."""
-        if not training:
-            return images
-        out = random_variants(images, self.ranges, self.seed_generator.next())
-        return tf.ensure_shape(out, images.shape)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The same."""
-        return input_shape
+# Batches in one call of the program: between calls, progress is shown and an interrupt from the keyboard is heard.
+_SPAN = 256
+# No change at all: the program for plain patches leaves it aside.
+_NO_REACH = np.zeros(6, np.float32)
 
 
 class SeededModel(keras.Model):
-    """A model whose `fit` shuffles with a generator of its own instead of TensorFlow's global one."""
+    """A model whose `fit` runs a compiled program of whole epochs, with seeds of its own.
 
-    shuffle_seed: int
+    What Keras's own `fit` would do in Python for each batch takes as long as the kernels for networks of this size, and
+    it would compile the graph anew for each fit.
+    """
+
+    network: keras.Sequential
+    ranges: Any
+    seeds: tuple[int, int]
 
     def fit(
         self,
         x: Any = None,
         y: Any = None,
         *,
-        batch_size: Any = None,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: Any = 0,
+        callbacks: Any = None,
+        validation_data: Any = None,
         sample_weight: Any = None,
-        **kwargs: Any,
-    ):
-        """As `keras.Model.fit` on arrays."""
-        data = _shuffled_batches((x, y, sample_weight), batch_size, self.shuffle_seed)
-        return super().fit(data, **{**kwargs, "shuffle": False})
+        **others: Any,
+    ) -> Any:
+        """As `keras.Model.fit` on arrays, with sparse categorical cross-entropy; callbacks hear of spans of batches.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, rows, cols, bands), float32
+        y : ndarray of shape (n,)
+            Codes of the classes.
+        batch_size, epochs : int
+        verbose : {0, 1, 2}
+        callbacks : list of keras.callbacks.Callback
+        validation_data : (x, y) or (x, y, sample_weight)
+        sample_weight : ndarray of shape (n,)
+        **others
+            Not used: scikeras passes Keras's defaults.
+
+        Returns
+        -------
+        keras.callbacks.History
+        """
+        samples = _samples(x, y, sample_weight)
+        held_out = None if validation_data is None else _samples(*validation_data)
+        reach = _NO_REACH if self.ranges is None else np.asarray(self.ranges.reach, np.float32)
+        inputs = scaling_of(self.network), tf.constant(reach), _number(self.seeds[0]), batch_size
+        steps = -(-len(x) // batch_size)
+        heard = keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps,
+        )
+        random = np.random.default_rng(self.seeds[1])
+        self.stop_training, logs = False, {}
+        heard.on_train_begin()
+        with training_program(self.network, self.optimizer, self.ranges is not None) as program:
+            program.start()
+            for epoch in range(epochs):
+                heard.on_epoch_begin(epoch)
+                # callbacks may change weights and learning rate between epochs: the model's own are those that count
+                program.take(self.network, self.optimizer.learning_rate)
+                order = random.permutation(len(x))
+                logs = _trained(program, samples, order, epoch * steps, inputs, heard)
+                program.give(self.network)
+                if held_out is not None:
+                    heard.on_test_begin()
+                    logs |= _validated(program, held_out, inputs)
+                    heard.on_test_end(logs)
+                heard.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        heard.on_train_end(logs)
+        return self.history
 
 
-def training_model(network: keras.Model, ranges: Any, seeds: Any) -> SeededModel:
-    """Put augmentation before a network, sharing its weights.
+def training_model(network: keras.Sequential, ranges: Any, seeds: Any) -> SeededModel:
+    """Make a network trainable by seeds, sharing its weights.
 
     Parameters
     ----------
-    network : keras.Model
+    network : keras.Sequential
         As `build_cnn` gives it.
     ranges : sklandslide.augmentation.Ranges or None
         None trains on the patches as they are.
@@ -111,45 +116,41 @@ def training_model(network: keras.Model, ranges: Any, seeds: Any) -> SeededModel
     SeededModel
         Not compiled.
     """
-    inputs = keras.Input(network.input_shape[1:], name="training_patches")
-    patches = inputs if ranges is None else RandomAffine(ranges, int(seeds[0]))(inputs)
-    model = SeededModel(inputs, network(patches), name="training")
-    model.shuffle_seed = int(seeds[1])
+    model = SeededModel(network.inputs, network.outputs, name="training")
+    model.network, model.ranges, model.seeds = network, ranges, seeds
     return model
 
 
-def forward_function(network: keras.Model, patch_shape: tuple[int, ...]) -> Any:
-    """The network as one graph for batches of any length, traced once.
-
-    The graph is kept on the network, which leaves it behind when it is pickled, as Keras does with its own.
-    """
-    graph = getattr(network, "_forward_graph", None)
-    if graph is None:
-
-        @tf.function
-        def forward(patches):
-            return network(patches, training=False)
-
-        graph = forward.get_concrete_function(tf.TensorSpec((None, *patch_shape), tf.float32))
-        network._forward_graph = graph
-    return lambda patches: graph(tf.convert_to_tensor(patches)).numpy()
+def _samples(x: Any, y: Any, weight: Any = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Patches, codes and weights as tensors."""
+    weight = np.ones(len(x), np.float32) if weight is None else np.asarray(weight, np.float32)
+    return tf.convert_to_tensor(x, tf.float32), tf.constant(np.asarray(y, np.int64).ravel()), tf.constant(weight)
 
 
-def _shuffled_batches(arrays: tuple, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches of the rows in a new order each epoch."""
-    tensors = tuple(None if a is None else tf.convert_to_tensor(a) for a in arrays)
-    tensors = tensors if tensors[2] is not None else tensors[:2]
-    n = len(arrays[0])
-    random = np.random.default_rng(seed)
+def _number(value: int) -> tf.Tensor:
+    return tf.constant(value, tf.int64)
 
-    def order():
-        yield random.permutation(n)
 
-    def gather(rows):
-        return tuple(tf.gather(t, rows) for t in tensors)
+def _trained(
+    program: TrainingProgram, samples: tuple, order: np.ndarray, first_step: int, inputs: tuple, heard: Any
+) -> dict[str, float]:
+    """Train for one epoch: mean loss and accuracy."""
+    scaling, reach, seed, batch_size = inputs
+    loss, hits, done = 0.0, 0, 0
+    while done < len(order):
+        part = order[done : done + _SPAN * batch_size]
+        step = done // batch_size
+        heard.on_train_batch_begin(step)
+        sums = program.train(
+            samples, scaling, reach, tf.constant(part), _number(batch_size), seed, _number(first_step + step)
+        )
+        loss, hits, done = loss + float(sums[0]), hits + int(sums[1]), done + len(part)
+        logs = {"accuracy": hits / done, "loss": loss / done}
+        heard.on_train_batch_end(-(-done // batch_size) - 1, logs)
+    return logs
 
-    orders = tf.data.Dataset.from_generator(order, output_signature=tf.TensorSpec((n,), tf.int64))
-    batches = orders.flat_map(lambda rows: tf.data.Dataset.from_tensor_slices(rows).batch(batch_size))
-    data = batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    data = data.apply(tf.data.experimental.assert_cardinality(-(-n // batch_size)))
-    return data.prefetch(tf.data.AUTOTUNE)
+
+def _validated(program: TrainingProgram, samples: tuple, inputs: tuple) -> dict[str, float]:
+    loss, hits = program.validate(samples, inputs[0], _number(inputs[-1]))
+    n = len(samples[1])
+    return {"val_accuracy": int(hits) / n, "val_loss": float(loss) / n}

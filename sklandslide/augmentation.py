@@ -11,6 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._tensorflow import share_of_cores
+
 __all__ = ["AugmentedPatches", "Augmenter", "Ranges"]
 
 
@@ -22,6 +24,12 @@ class Ranges:
     rotation: float
     zoom: float
     translation: float
+
+    @property
+    def reach(self) -> tuple[float, ...]:
+        """For `random_variants`: mirrored along x and y or not (1 or 0), radians, scale, shift along x and y."""
+        mirrored = (float(axis in (self.flip or "")) for axis in ("horizontal", "vertical"))
+        return *mirrored, float(np.radians(self.rotation)), self.zoom, self.translation, self.translation
 
 
 class AugmentedPatches:
@@ -63,10 +71,11 @@ class AugmentedPatches:
         return AugmentedPatches(np.asarray(self.patches[key]), self.ranges, self.seed)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        from ._training import random_variants
+        share_of_cores()
+        from ._programs import random_variants
 
         seed = check_random_state(self.seed).randint(np.iinfo(np.int32).max)
-        out = random_variants(self.patches, self.ranges, (seed, 0)).numpy()
+        out = random_variants(self.patches, self.ranges.reach, (seed, 0)).numpy()
         return out if dtype is None else out.astype(dtype)
 
 

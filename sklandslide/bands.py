@@ -29,6 +29,16 @@ class CompositeView:
         """The scene's grid."""
         return self.scene.grid
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The scene's files."""
+        return self.scene.files
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """The blocks that the scene is stored in."""
+        return self.scene.block_shape
+
     def read(self, bands: Iterable[str] | None = None, window: Any = None) -> np.ndarray:
         """Float32 pixels (rows, cols, bands), NaN for nodata, linear power converted to dB."""
         wanted = self.bands if bands is None else tuple(bands)
@@ -37,6 +47,8 @@ class CompositeView:
         for i, name in enumerate(names):
             if self.scene.units.get(name) == "linear":
                 pixels[..., i] = _decibels(pixels[..., i])
+        if names == wanted:
+            return pixels
         values = {name: pixels[..., i] for i, name in enumerate(names)}
         out = np.empty((*pixels.shape[:2], len(wanted)), np.float32)
         for i, band in enumerate(wanted):

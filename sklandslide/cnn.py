@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,15 +11,18 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, check_array, check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
+    check_memory,
     column_or_1d,
 )
 
+from ._tensorflow import share_of_cores
+from ._version import __version__
 from .augmentation import AugmentedPatches
 from .network import build_cnn, without_optimizer
 
@@ -66,6 +70,10 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the order of samples, dropout, the validation split and, unless the `Augmenter` has its
         own, the augmentation. The same seed gives the same weights on the same machine; no global state is changed.
+    memory : None, str or joblib.Memory, default=None
+        Where fits are kept, as in `sklearn.pipeline.Pipeline`: one with the same patches, labels, weights and
+        parameters is not made again. So a search that was killed goes on where it stopped. Needs an integer
+        `random_state`.
     verbose : int, default=0
         As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2 a line for each epoch.
 
@@ -114,6 +122,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
+        "memory": [None, str, HasMethods(["cache"])],
         "verbose": ["verbose"],
     }
 
@@ -133,6 +142,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         n_iter_no_change: int = 10,
         class_weight: Any = None,
         random_state: Any = None,
+        memory: Any = None,
         verbose: int = 0,
     ) -> None:
         self.filters = filters
@@ -148,6 +158,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.random_state = random_state
+        self.memory = memory
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LandslideCNN:
@@ -168,7 +179,8 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X or y has NaN, another shape, or fewer than two classes.
+            If X or y has NaN, another shape, or fewer than two classes, or `memory` is given without an integer
+            `random_state`.
         """
         self._validate_params()
         ranges, seed = (X.ranges, X.seed) if isinstance(X, AugmentedPatches) else (None, None)
@@ -179,12 +191,21 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         seeds = random.randint(np.iinfo(np.int32).max, size=4)
         if seed is not None:
             seeds[2] = seed
+        make = self._make if self.memory is None else self._make_or_recall
+        self.model_, self.history_ = make(patches, codes, weights, len(classes), ranges, seeds)
+        self.classes_ = classes
+        self.n_iter_ = len(self.history_["loss"])
+        self.patch_shape_ = patches.shape[1:]
+        return self
+
+    def _make(self, patches, codes, weights, n_classes, ranges, seeds) -> tuple[Any, dict[str, list[float]]]:
+        """Build and train a network."""
         train, held_out = self._split(codes, seeds[1])
         band_axes = tuple(range(patches.ndim - 1))
         variance = patches[train].var(axis=band_axes, dtype=np.float64)
         network = build_cnn(
             patch_shape=patches.shape[1:],
-            n_classes=len(classes),
+            n_classes=n_classes,
             filters=tuple(self.filters),
             dense_units=self.dense_units,
             dropout=self.dropout,
@@ -196,12 +217,20 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             variance=np.where(variance > 0, variance, 1.0),
             random_state=int(seeds[0]),
         )
-        self.history_ = self._train(network, ranges, seeds[2:], patches, codes, weights, train, held_out)
-        self.classes_ = classes
-        self.model_ = without_optimizer(network)
-        self.n_iter_ = len(self.history_["loss"])
-        self.patch_shape_ = patches.shape[1:]
-        return self
+        history = self._train(network, ranges, seeds[2:], patches, codes, weights, train, held_out)
+        return without_optimizer(network), history
+
+    def _make_or_recall(self, *data: Any) -> tuple[Any, dict[str, list[float]]]:
+        """As `_make`, unless the memory holds what it made before."""
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"memory={self.memory!r} with random_state={self.random_state!r}: only a fit with a fixed seed can "
+                "stand for another. Give an integer random_state, or no memory."
+            )
+        cached = check_memory(self.memory).cache(_made, ignore=["memory", "verbose"])
+        versions = __version__, *(version(package) for package in ("tensorflow", "keras"))
+        packed, history = cached(type(self), versions, *data, **self.get_params(deep=False))
+        return _unpacked(packed), history
 
     def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out) -> dict[str, list[float]]:
         """Fit through scikeras's KerasClassifier: the one place that knows scikeras."""
@@ -254,10 +283,11 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         ValueError
             If the patches have another shape or hold NaN.
         """
-        from ._training import forward_function
-
         check_is_fitted(self)
         patches = self._check_patches(X, reset=False)
+        share_of_cores()
+        from ._programs import forward_function
+
         forward = forward_function(self.model_, self.patch_shape_)
         out = np.empty((len(patches), len(self.classes_)), np.float32)
         for start in range(0, len(patches), _PREDICT_BATCH):
@@ -284,17 +314,13 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         if "model_" in state:
             # Architecture and weights alone: the same model always gives the same bytes, and loading it asks nothing
             # of scikeras, which replaces the way Keras models are pickled.
-            state["model_"] = state["model_"].to_json(), state["model_"].get_weights()
+            state["model_"] = _packed(state["model_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "model_" in state:
-            import keras
-
-            architecture, weights = state["model_"]
-            self.model_ = keras.models.model_from_json(architecture)
-            self.model_.set_weights(weights)
+            self.model_ = _unpacked(state["model_"])
 
     def _check_patches(self, X: Any, *, reset: bool) -> np.ndarray:
         patches = check_array(X, dtype=np.float32, allow_nd=True, input_name="X", estimator=self)
@@ -342,11 +368,30 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             weights = weights * compute_class_weight(self.class_weight, classes=classes, y=classes[codes])[codes]
         return weights.astype(np.float32)
 
-    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        rows = np.arange(len(codes))
+    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray | slice, np.ndarray | None]:
         if not self.early_stopping:
-            return rows, None
+            return slice(None), None  # no copy of the patches
         train, held_out = train_test_split(
-            rows, test_size=self.validation_fraction, stratify=codes, random_state=int(seed)
+            np.arange(len(codes)), test_size=self.validation_fraction, stratify=codes, random_state=int(seed)
         )
         return train, held_out
+
+
+def _packed(model: Any) -> tuple[str, list[np.ndarray]]:
+    return model.to_json(), model.get_weights()
+
+
+def _unpacked(packed: tuple[str, list[np.ndarray]]) -> Any:
+    share_of_cores()
+    import keras
+
+    architecture, weights = packed
+    model = keras.models.model_from_json(architecture)
+    model.set_weights(weights)
+    return model
+
+
+def _made(kind, versions, patches, codes, weights, n_classes, ranges, seeds, memory=None, verbose=0, **parameters):
+    """What `LandslideCNN._make` gives, as data: the function whose results the memory keeps."""
+    model, history = kind(verbose=verbose, **parameters)._make(patches, codes, weights, n_classes, ranges, seeds)
+    return _packed(model), history

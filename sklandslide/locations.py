@@ -7,16 +7,16 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 
 from .exceptions import SceneError
-from .grid import Window
+from .raster import keeping_open
+from .regions import regions
 
 __all__ = ["Locations", "read_patches", "valid_patches"]
 
-# Patches are cut out of regions of about this many pixels a side, each read once. Large enough that few
-# pixels are read twice (at the seams), small enough to stay in cache and in bounded memory.
-_REGION = 512
+# Patches are copied in groups of about this many bytes, which stay in the processor's cache on their way.
+_GROUP = 2**21
 
 
 class Locations:
@@ -238,10 +238,26 @@ def read_patches(X: Locations, patch_size: int) -> np.ndarray:
             "sample_polygons refuses them itself."
         )
     out = np.empty((len(X), patch_size, patch_size, counts.pop()), np.float32)
-    for rows, pixels, first in _regions(X, patch_size):
-        windows = sliding_window_view(pixels, (patch_size, patch_size), axis=(0, 1))
-        out[rows] = windows[first[:, 0], first[:, 1]].transpose(0, 2, 3, 1)
+    lines = out.reshape(len(out), patch_size, patch_size * out.shape[-1])
+    with keeping_open():
+        for rows, pixels, first in _regions(X, patch_size):
+            windows = _windows(pixels, patch_size)
+            step = max(1, _GROUP // lines[0].nbytes)
+            for i in range(0, len(rows), step):
+                row, col = first[i : i + step].T
+                lines[rows[i : i + step]] = windows[row, col]
     return out
+
+
+def _windows(pixels: np.ndarray, patch_size: int) -> np.ndarray:
+    """Every window of an image, by its first row and column; a line of pixels and bands is one axis.
+
+    Longer runs of memory are copied faster.
+    """
+    height, width, bands = pixels.shape
+    line, pixel, value = pixels.strides
+    shape = (height - patch_size + 1, width - patch_size + 1, patch_size, patch_size * bands)
+    return as_strided(pixels, shape, (line, pixel, line, value), writeable=False)
 
 
 def valid_patches(X: Locations, patch_size: int, bands: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -263,16 +279,17 @@ def valid_patches(X: Locations, patch_size: int, bands: Sequence[str] | None = N
     fits = _fits(X, patch_size)
     inside = np.flatnonzero(fits)
     valid = np.zeros(len(X), bool)
-    for rows, pixels, first in _regions(X[inside], patch_size, bands):
-        clean = windows_without(np.isnan(pixels).any(axis=-1), patch_size)
-        valid[inside[rows]] = clean[first[:, 0], first[:, 1]]
+    with keeping_open():
+        for rows, pixels, first in _regions(X[inside], patch_size, bands):
+            clean = windows_without(np.isnan(pixels).any(axis=-1), patch_size)
+            valid[inside[rows]] = clean[first[:, 0], first[:, 1]]
     return fits, valid
 
 
 def windows_without(mask: np.ndarray, patch_size: int) -> np.ndarray:
     """For each window of a 2-D mask, by its first pixel, tell whether the mask is False all over it."""
-    total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int64)
-    np.cumsum(np.cumsum(mask, axis=0), axis=1, out=total[1:, 1:])
+    total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32 if mask.size < 2**31 else np.int64)
+    np.cumsum(np.cumsum(mask, axis=0, dtype=total.dtype), axis=1, out=total[1:, 1:])
     p = patch_size
     return total[p:, p:] - total[:-p, p:] - total[p:, :-p] + total[:-p, :-p] == 0
 
@@ -290,25 +307,9 @@ def _fits(X: Locations, patch_size: int) -> np.ndarray:
 def _regions(
     X: Locations, patch_size: int, bands: Sequence[str] | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Read the scenes region by region.
-
-    Yields
-    ------
-    rows : ndarray of int
-        Rows of X whose patches lie in the region; each row comes once.
-    pixels : ndarray of shape (height, width, bands)
-    first : ndarray of shape (len(rows), 2)
-        First pixel of each patch in `pixels`.
-    """
+    """Read what the patches of X cover: rows of X, pixels, and where in them the patches of these rows begin."""
     for i, scene in enumerate(X.scenes):
         rows = np.flatnonzero(X.scene_index == i)
-        if not len(rows):
-            continue
         first = scene.grid.window_origins(X.xy[rows], patch_size)
-        cell = first // _REGION
-        order = np.lexsort((cell[:, 1], cell[:, 0]))
-        starts = np.flatnonzero((np.diff(cell[order], axis=0) != 0).any(axis=1)) + 1
-        for part in np.split(order, starts):
-            low, high = first[part].min(axis=0), first[part].max(axis=0) + patch_size
-            window = Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
-            yield rows[part], scene.read(bands, window), first[part] - low
+        for which, pixels, place in regions(scene, first, patch_size, bands):
+            yield rows[which], pixels, place

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ._tensorflow import share_of_cores
+
 __all__ = ["build_cnn", "without_optimizer"]
 
 
@@ -80,6 +82,7 @@ def build_cnn(
     >>> model.output_shape, model.count_params()
     ((None, 2), 155042)
     """
+    share_of_cores()
     import keras
 
     patch_shape = tuple(meta["X_shape_"][1:]) if patch_shape is None and meta else patch_shape
@@ -126,6 +129,7 @@ def build_cnn(
 
 def without_optimizer(network: Any) -> Any:
     """The same layers, ready to predict, without what only training needs."""
+    share_of_cores()
     import keras
 
     return keras.Sequential([keras.Input(network.input_shape[1:], name="patches"), *network.layers], name=network.name)

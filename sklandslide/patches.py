@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_memory
 
 from .bands import require_locations
 from .exceptions import NoValidDataError
@@ -27,6 +28,11 @@ class PatchSampler(TransformerMixin, BaseEstimator):
     patch_size : int, default=25
         Pixels a side. An odd patch is centred on the pixel that holds the location; the centre of an even one is the
         pixel corner next to it.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Used to cache the patches of scenes read from files, as in `sklearn.pipeline.Pipeline`: a folder, or a
+        `joblib.Memory`. In a search each set of patches is then read once, for training and for testing, whatever the
+        other parameters; a file that was changed is another scene. A `Pipeline`'s own memory caches training patches
+        only. Patches of scenes in memory are not cached.
 
     Attributes
     ----------
@@ -52,10 +58,14 @@ class PatchSampler(TransformerMixin, BaseEstimator):
            [10., 11., 12.]], dtype=float32)
     """
 
-    _parameter_constraints: dict = {"patch_size": [Interval(Integral, 1, None, closed="left")]}
+    _parameter_constraints: dict = {
+        "patch_size": [Interval(Integral, 1, None, closed="left")],
+        "memory": [None, str, HasMethods(["cache"])],
+    }
 
-    def __init__(self, patch_size: int = 25) -> None:
+    def __init__(self, patch_size: int = 25, *, memory: Any = None) -> None:
         self.patch_size = patch_size
+        self.memory = memory
 
     def fit(self, X: Locations, y: Any = None) -> PatchSampler:
         """Check the parameters; there is nothing to learn.
@@ -86,8 +96,11 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, patch_size, patch_size, n_bands), float32
         """
-        patches = read_patches(require_locations(X, self), self.patch_size)
-        holes = np.isnan(patches.reshape(len(patches), -1)).any(axis=1)
+        read, X = read_patches, require_locations(X, self)
+        if self.memory is not None and any(scene.files for scene in X.scenes):
+            read = check_memory(self.memory).cache(read_patches)
+        patches = read(X, int(self.patch_size))
+        holes = np.isnan(patches.reshape(len(patches), -1).max(axis=1))  # the largest of numbers and NaN is NaN
         if holes.any():
             row = int(np.flatnonzero(holes)[0])
             raise NoValidDataError(

@@ -1,33 +1,81 @@
-"""One band of one raster: read a window of it on its own grid, or warped onto another.
+"""One band of one raster: read a window of it on its own grid.
 
-With `scene` and `inventory` the only place that reads files. A dataset is opened for each call and closed
-again: an open one can be neither pickled nor shared between threads. All values come out as float32 with
-NaN for nodata, whatever form nodata has in the file.
+With `scene` and `inventory` the only place that reads files. No dataset outlives a call: an open one can be
+neither pickled nor shared between threads. All values come out as float32 with NaN for nodata, whatever form
+nodata has in the file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import rasterio
-from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.warp import Resampling, reproject, transform_bounds
 from rasterio.windows import Window as RasterioWindow
 
 from .exceptions import SceneError, SceneReadError
 from .grid import Grid, Window
-from .terrain import silencing, slope_degrees
+from .terrain import slope_degrees
 
-# Warping works in blocks that lie on the target grid, so that a pixel's value never depends on the window
-# that was asked for. In pixels.
-_WARP_BLOCK = 256
-# Two rasters whose pixels coincide to this part of a pixel are copied, not resampled.
-_ALIGNED = 1e-3
+# Bytes of blocks that GDAL may keep for us between the parts of a scene.
+_KEPT = 2**28
+# What GDAL says of a band whose nodata is its tag or nothing: then there is no mask to be read besides.
+_NO_MASK = ([MaskFlags.all_valid], [MaskFlags.nodata])
+
+
+class _Files(threading.local):
+    """The datasets that this thread keeps open, by path, and the bytes read from them."""
+
+    keeping = False
+    bytes_read = 0
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, Any] = {}
+
+    def dataset(self, path: str) -> Any:
+        if path not in self.datasets:
+            self.datasets[path] = rasterio.open(path)
+        return self.datasets[path]
+
+    def close(self) -> None:
+        while self.datasets:
+            self.datasets.popitem()[1].close()
+        self.bytes_read = 0
+
+
+_files = _Files()
+
+
+@contextmanager
+def keeping_open() -> Iterator[None]:
+    """Open each file once, in this thread, for all that is read inside; close them all at the end.
+
+    GDAL keeps the blocks of an open dataset for a while, so that a block that two windows share (at the seams of warped
+    bands, of slope, of the bands of one file) is not read again.
+    """
+    if _files.keeping:
+        yield
+        return
+    _files.keeping = True
+    try:
+        yield
+    finally:
+        _files.keeping = False
+        _files.close()
+
+
+def free_blocks() -> None:
+    """Let GDAL forget the blocks that it keeps (up to a twentieth of the machine's memory) where they are many."""
+    if _files.bytes_read > _KEPT:
+        _files.close()
 
 
 class Band(Protocol):
@@ -54,6 +102,7 @@ class FileBand:
     grid: Grid
     nodata: tuple[float, ...]
     stamp: tuple[int, ...]
+    block_shape: tuple[int, int]
 
     @classmethod
     def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = ()) -> FileBand:
@@ -63,7 +112,7 @@ class FileBand:
         try:
             with rasterio.open(path) as dataset:
                 grid = Grid(dataset.crs, dataset.transform, dataset.shape)
-                count, dtypes = dataset.count, dataset.dtypes
+                count, dtypes, blocks = dataset.count, dataset.dtypes, dataset.block_shapes
                 # rasterio's stand-in for none; it warns, but not of ground control points (Sentinel-1 GRD).
                 placed = not dataset.transform.is_identity
         except NotGeoreferencedWarning:
@@ -85,7 +134,16 @@ class FileBand:
                 f"{path} holds complex numbers ({dtypes[index - 1]}). Use detected intensity (sigma0 or "
                 "gamma0) instead of single-look complex data."
             )
-        return cls(path, index, grid, nodata, stamp)
+        return cls(path, index, grid, nodata, stamp, tuple(blocks[index - 1]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A cache (joblib's, a Pipeline's) knows a scene by its pickle. Once the file was changed that must be another
+        # one, or the cache would hand out what `read` refuses.
+        now = current_stamp(self.path)
+        return self.__dict__ if now == self.stamp else {**self.__dict__, "changed": now}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update((name, value) for name, value in state.items() if name != "changed")
 
     @property
     def identity(self) -> str:
@@ -99,17 +157,21 @@ class FileBand:
             )
         where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
         try:
-            with rasterio.open(self.path) as dataset:
+            with keeping_open():
+                dataset = _files.dataset(self.path)
                 values = dataset.read(self.index, window=where)
-                valid = dataset.read_masks(self.index, window=where) != 0
-                # Where a file has both, GDAL's mask is the mask band alone and the tag is left out.
+                _files.bytes_read += values.nbytes
                 tag = dataset.nodatavals[self.index - 1]
+                # Where a file has a mask and a tag, GDAL's mask is the mask band alone and the tag is left out.
+                masks = [] if tag is None else [_differ(values, tag)]
+                if dataset.mask_flag_enums[self.index - 1] not in _NO_MASK:
+                    masks.append(dataset.read_masks(self.index, window=where) != 0)
         except RasterioError as error:
             raise SceneReadError(
                 f"{self.path} cannot be read at {window}: {error}. The file may be truncated or damaged; "
                 "copy or download it again."
             ) from error
-        return _as_float(values, self.nodata if tag is None else (*self.nodata, tag), valid)
+        return _as_float(values, self.nodata, masks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +196,7 @@ class ArrayBand:
         return repr((content.shape, content.dtype.str, self.nodata, digest))
 
     def read(self, window: Window) -> np.ndarray:
-        return _as_float(self.array[window.slices], self.nodata)
+        return _as_float(self.array[window.slices].copy(), self.nodata)
 
 
 @dataclass(frozen=True)
@@ -170,45 +232,36 @@ class SlopeBand:
         return slope_degrees(heights, self.grid, window, missing)
 
 
-def read_onto(band: Band, grid: Grid, window: Window, resampling: str) -> np.ndarray:
-    """Float32 pixels of `band` for a window of `grid`, NaN for nodata and outside the band.
+def _as_float(values: np.ndarray, nodata: tuple[float, ...], masks: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Float32 with NaN for what is nodata, not finite, or (a float64 nodata value of -1.8e308) too large.
 
-    Pixels that coincide are copied; others are resampled in blocks of the target grid.
+    The masks are True where values are valid. Float32 `values` are written to.
     """
-    offset = _aligned_offset(band.grid, grid)
-    if offset is not None:
-        return _read_padded(band, window, offset)
-    out = np.empty((window.height, window.width), np.float32)
-    row0, col0 = window.row_off // _WARP_BLOCK, window.col_off // _WARP_BLOCK
-    for row in range(row0 * _WARP_BLOCK, window.row_off + window.height, _WARP_BLOCK):
-        for col in range(col0 * _WARP_BLOCK, window.col_off + window.width, _WARP_BLOCK):
-            block = Window(
-                row,
-                col,
-                min(_WARP_BLOCK, grid.shape[0] - row),
-                min(_WARP_BLOCK, grid.shape[1] - col),
-            )
-            into, part = _overlap(window, block)
-            out[into] = _warp(band, grid.crop(block), resampling)[part]
-    return out
-
-
-def overlaps(band_grid: Grid, grid: Grid) -> bool:
-    """Whether the two grids share any ground."""
-    left, bottom, right, top = _bounds_in(band_grid, grid.crs)
-    west, south, east, north = grid.bounds
-    return left < east and west < right and bottom < north and south < top
-
-
-def _as_float(values: np.ndarray, nodata: tuple[float, ...], valid: np.ndarray | bool = True) -> np.ndarray:
-    """Float32 with NaN for what is nodata, not finite, or (a float64 nodata value of -1.8e308) too large."""
     with np.errstate(over="ignore"):
-        out = values.astype(np.float32)
-        valid = valid & np.isfinite(out)
-        for value in nodata:
-            valid &= values != value
-    out[~valid] = np.nan
+        out = values.astype(np.float32, copy=False)
+        valid = np.isfinite(out)
+        for mask in (*masks, *(values != value for value in nodata)):
+            valid &= mask
+    if not valid.all():
+        out[~valid] = np.nan
     return out
+
+
+def _differ(values: np.ndarray, tag: float) -> np.ndarray:
+    """Where values are not the nodata tag, which GDAL compares to the last few places of floating-point numbers."""
+    differ = values != tag
+    if values.dtype.kind == "f" and abs(tag) <= np.finfo(values.dtype).max:
+        with np.errstate(over="ignore", invalid="ignore"):
+            differ &= ~(np.abs(values - tag) < 2 * np.finfo(values.dtype).eps * np.abs(values + tag))
+    return differ
+
+
+def current_stamp(path: str) -> tuple[int, ...]:
+    """What the file is like now, or nothing where there is none."""
+    try:
+        return _stamp(path)
+    except SceneReadError:
+        return ()
 
 
 def _stamp(path: str) -> tuple[int, ...]:
@@ -229,88 +282,3 @@ def _stamp(path: str) -> tuple[int, ...]:
         else:
             stamp += [status.st_size, status.st_mtime_ns]
     return tuple(stamp)
-
-
-def _aligned_offset(source: Grid, grid: Grid) -> tuple[int, int] | None:
-    """Row and column of `grid`'s first pixel on `source` if all their pixels coincide, else None."""
-    if source.crs != grid.crs:
-        return None
-    corners = np.array([[0, 0], [0, grid.shape[1]], [grid.shape[0], 0]], float)
-    on_source = source.rowcol(grid.xy(corners[:, 0], corners[:, 1]))
-    offset = np.round(on_source[0])
-    if np.abs(on_source - corners - offset).max() > _ALIGNED:
-        return None
-    return int(offset[0]), int(offset[1])
-
-
-def _overlap(window: Window, block: Window) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where the part that two rectangles share lies in the first, and where in the second."""
-    first, second = [], []
-    for start, length, other, other_length in (
-        (window.row_off, window.height, block.row_off, block.height),
-        (window.col_off, window.width, block.col_off, block.width),
-    ):
-        low = max(start, other)
-        high = max(low, min(start + length, other + other_length))
-        first.append(slice(low - start, high - start))
-        second.append(slice(low - other, high - other))
-    return (first[0], first[1]), (second[0], second[1])
-
-
-def _read_padded(band: Band, window: Window, offset: tuple[int, int]) -> np.ndarray:
-    """Read a shifted window and put NaN where the band has no pixels."""
-    shifted = Window(window.row_off + offset[0], window.col_off + offset[1], window.height, window.width)
-    whole = Window(0, 0, *band.grid.shape)
-    into, part = _overlap(shifted, whole)
-    height, width = part[0].stop - part[0].start, part[1].stop - part[1].start
-    if (height, width) == (window.height, window.width):
-        return band.read(shifted)
-    out = np.full((window.height, window.width), np.nan, np.float32)
-    if height > 0 and width > 0:
-        out[into] = band.read(Window(part[0].start, part[1].start, height, width))
-    return out
-
-
-def _warp(band: Band, grid: Grid, resampling: str) -> np.ndarray:
-    """Resample the band onto the whole of a small grid."""
-    out = np.full(grid.shape, np.nan, np.float32)
-    source = _source_window(band.grid, grid)
-    if source is None:
-        return out
-    # Only a pair without coordinate systems comes here without one: any will do then.
-    anywhere = CRS.from_epsg(32631)
-    pixels = band.read(source)
-    with silencing:
-        reproject(
-            pixels,
-            out,
-            src_transform=band.grid.crop(source).transform,
-            src_crs=band.grid.crs or anywhere,
-            src_nodata=np.nan,
-            dst_transform=grid.transform,
-            dst_crs=grid.crs or anywhere,
-            dst_nodata=np.nan,
-            resampling=Resampling[resampling],
-            tolerance=0.0,  # heeded from rasterio 1.5 on; before, 1/8 pixel
-        )
-    return out
-
-
-def _source_window(source: Grid, grid: Grid) -> Window | None:
-    """The source pixels that resampling onto `grid` can touch, or None where there are none."""
-    left, bottom, right, top = _bounds_in(grid, source.crs)
-    corners = source.rowcol([[left, bottom], [left, top], [right, bottom], [right, top]])
-    # The widest kernel (Lanczos) reaches three pixels, of the coarser of the two grids.
-    shrink = np.maximum(1.0, np.ptp(corners, axis=0) / np.array(grid.shape))
-    low = np.floor(corners.min(axis=0) - 4 * shrink).astype(int)
-    high = np.ceil(corners.max(axis=0) + 4 * shrink).astype(int)
-    low, high = np.maximum(low, 0), np.minimum(high, source.shape)
-    if (high <= low).any():
-        return None
-    return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
-
-
-def _bounds_in(grid: Grid, crs: Any) -> tuple[float, float, float, float]:
-    if grid.crs == crs or grid.crs is None or crs is None:
-        return grid.bounds
-    return transform_bounds(grid.crs, crs, *grid.bounds, densify_pts=21)

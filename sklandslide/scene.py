@@ -17,7 +17,8 @@ from rasterio.warp import Resampling
 from .composites import check_band_name
 from .exceptions import BandError, SceneError
 from .grid import Grid, Window
-from .raster import ArrayBand, Band, FileBand, SlopeBand, overlaps, read_onto
+from .raster import ArrayBand, Band, FileBand, SlopeBand, keeping_open
+from .warping import blocks_on, overlaps, read_onto
 
 __all__ = ["Scene"]
 
@@ -244,6 +245,16 @@ class Scene:
         """Absolute paths of the rasters that the bands are read from."""
         return tuple(dict.fromkeys(band.path for _, band in self._sources if isinstance(band, FileBand)))
 
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of the largest blocks that the bands are stored, or warped, in.
+
+        What is read in parts between multiples of these is read from each file once.
+        """
+        shapes = [blocks_on(band, self.grid) for _, band in self._sources]
+        rows, cols = np.minimum(np.max(shapes, axis=0), self.grid.shape).tolist()
+        return rows, cols
+
     def read(self, bands: str | Iterable[str] | None = None, window: Any = None) -> np.ndarray:
         """Read pixels, in the bands' own units.
 
@@ -280,8 +291,14 @@ class Scene:
         names = self._names(bands)
         where = Window.from_any(window, self.grid.shape)
         out = np.empty((where.height, where.width, len(names)), np.float32)
-        for i, name in enumerate(names):
-            out[..., i] = read_onto(self._source(name), self.grid, where, dict(self._resampling).get(name, "bilinear"))
+        resampling = dict(self._resampling)
+        with keeping_open():
+            for i, name in enumerate(names):
+                if (known := names.index(name)) < i:
+                    out[..., i] = out[..., known]
+                else:
+                    method = resampling.get(name, "bilinear")
+                    out[..., i] = read_onto(self._source(name), self.grid, where, method)
         return out
 
     def crop(self, window: Any, bands: str | Iterable[str] | None = None) -> Scene:

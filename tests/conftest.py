@@ -25,3 +25,17 @@ def iburi():
     if not folder.is_dir():
         pytest.skip(f"the real Iburi data are not in {folder}")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _fresh_workers():
+    """End joblib's workers after each test.
+
+    One that loads TensorFlow after a first task without it is taken to leak memory, and replaced with a warning; our
+    filter makes that an error in joblib's own thread, which then stands still.
+    """
+    yield
+    from joblib.externals.loky import reusable_executor
+
+    if reusable_executor._executor is not None:
+        reusable_executor._executor.shutdown(wait=True, kill_workers=True)

@@ -308,37 +308,46 @@ def training_patches(n=40):
     return X, y
 
 
-def test_the_layer_draws_anew_while_training_only():
-    from sklandslide._training import RandomAffine
-
-    X = noise()
-    layer = RandomAffine(Ranges("horizontal_and_vertical", 36.0, 0.1, 0.1), seed=0)
-    first, second = (layer(X, training=True).numpy() for _ in range(2))
-    assert not np.array_equal(first, second) and not np.array_equal(first, X)
-    np.testing.assert_array_equal(layer(X, training=False).numpy(), X)
-    np.testing.assert_array_equal(layer(X).numpy(), X)
-
-
-def test_each_batch_of_each_epoch_sees_its_own_variants(monkeypatch):
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_each_batch_of_each_epoch_sees_its_own_variants_and_validation_none(monkeypatch, early_stopping):
     import tensorflow as tf
 
-    from sklandslide import _training
+    from sklandslide import _programs, _training
 
     seen = []
-    draw = _training.random_variants
+    resampled = _programs.resampled
 
-    def spy(images, ranges, seed):
-        tf.py_function(lambda s, n: seen.append((tuple(s.numpy().tolist()), int(n))), [seed, tf.shape(images)[0]], [])
-        return draw(images, ranges, seed)
+    def spy(images, maps):
+        tf.py_function(lambda m: seen.append(m.numpy()), [maps], [])
+        return resampled(images, maps)
 
-    monkeypatch.setattr(_training, "random_variants", spy)
-    X, y = training_patches(40)
-    cnn = tiny_cnn(epochs=3, batch_size=16).fit(Augmenter().fit_transform(X), y)
-    assert [n for _, n in seen] == [16, 16, 8] * 3
-    assert len({seed for seed, _ in seen}) == 9
+    monkeypatch.setattr(_programs, "resampled", spy)
+    monkeypatch.setattr(_programs, "_idle", [])  # a graph compiled before would not see the spy, nor be left to others
+    monkeypatch.setattr(_training, "_SPAN", 2)
+    X, y = training_patches(50)
+    cnn = tiny_cnn(epochs=3, batch_size=16, early_stopping=early_stopping, validation_fraction=0.2)
+    cnn.fit(Augmenter().fit_transform(X), y)
+    # the next batch is drawn while one trains: in no fixed order, and nothing behind the last
+    expected = ([16, 16, 8] if early_stopping else [16, 16, 16, 2]) * 3
+    assert sorted(len(maps) for maps in seen if len(maps)) == sorted(expected)
+    maps = np.concatenate(seen)
+    assert len(np.unique(maps, axis=0)) == len(maps)
     seen.clear()
     cnn.predict_proba(X)
     assert seen == []
+
+
+def test_ranges_reach_the_training_though_its_graph_is_shared():
+    X, y = training_patches()
+
+    def train(**changes):
+        return tiny_cnn().fit(only(**changes).fit_transform(X), y)
+
+    changes = [{}, {"flip": "vertical"}, {"flip": "horizontal"}, {"rotation": 36}, {"zoom": 0.5}, {"translation": 0.5}]
+    trained = [train(**change) for change in changes]
+    for i, one in enumerate(trained):
+        assert not any(same_weights(one, other) for other in trained[:i])
+    assert same_weights(trained[3], train(rotation=36))
 
 
 def test_augmentation_changes_training_and_no_range_does_not():

@@ -2,16 +2,23 @@
 
 import copy
 import pickle
+import subprocess
+import sys
+import time
 
+import joblib
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
-from sklearn.base import clone
+from rasters import write
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from sklandslide import COMPOSITES, BandStacker, Locations, PatchSampler, Scene
-from sklandslide.exceptions import BandError, NoValidDataError, SceneError
+from sklandslide.exceptions import BandError, NoValidDataError, SceneError, SceneReadError
 from sklandslide.grid import Window
 
 # Linear power of each radar band: exact decades, so that dB are whole tens.
@@ -347,8 +354,11 @@ def test_samples_far_apart_come_in_order_and_pixels_are_read_in_blocks():
     patches = PatchSampler(patch_size=9).fit_transform(Locations(double, scene.grid.xy(row + 0.5, col + 0.5)))
     expected = [pixels[r - 4 : r + 5, c - 4 : c + 5] for r, c in zip(row, col, strict=True)]
     np.testing.assert_array_equal(patches, expected)
-    assert 1 <= len(double.windows) <= 6  # regions of 512 pixels, not 600 windows
-    assert max(max(w.height, w.width) for w in double.windows) <= 512 + 9
+    assert 1 <= len(double.windows) <= 6  # not 600 windows
+    times = np.zeros(scene.grid.shape, int)
+    for window in double.windows:
+        times[window.slices] += 1
+    assert times.max() == 1
 
 
 def test_nearby_patches_of_a_large_scene_read_only_what_they_need():
@@ -425,3 +435,128 @@ def test_patches_can_be_written_to_and_no_scene_changes():
     patches = PatchSampler(patch_size=3).fit_transform(X)
     patches[:] = 0
     np.testing.assert_array_equal(scene.read(), pixels)
+
+
+# ------------------------------------------------------------------------------------------------ PatchSampler(memory)
+
+
+@pytest.fixture
+def on_file(tmp_path):
+    """Locations on a composite of one raster file, and the function that writes the file anew."""
+    path = tmp_path / "red.tif"
+
+    def rewrite(seed):
+        write(path, np.random.default_rng(seed).random((60, 70), np.float32))
+        scene = Scene.from_files({"Red": path})
+        rows, cols = np.random.default_rng(0).integers(15, 45, (2, 20)) + 0.5
+        return Locations(scene, scene.grid.xy(rows, cols))
+
+    return rewrite
+
+
+@pytest.fixture
+def openings(monkeypatch):
+    """How often raster files were opened: once in each reading of a set of patches from one file."""
+    paths, real = [], rasterio.open
+
+    def counting(path, *args, **kwargs):
+        paths.append(path)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr("sklandslide.raster.rasterio.open", counting)
+    return paths
+
+
+class Mean(ClassifierMixin, BaseEstimator):
+    """A classifier of patches by their mean, with a parameter that only a search looks at."""
+
+    def __init__(self, learning_rate=1.0):
+        self.learning_rate = learning_rate
+
+    def fit(self, X, y):
+        self.classes_, self.middle_ = np.unique(y), np.mean(X)
+        return self
+
+    def predict(self, X):
+        return self.classes_[(X.mean(axis=(1, 2, 3)) > self.middle_).astype(int)]
+
+
+def test_a_search_reads_each_set_of_patches_once(on_file, openings, tmp_path):
+    X, y = on_file(seed=0), np.arange(20) % 2
+    grid = {"sampler__patch_size": [5, 8], "classifier__learning_rate": [1.0, 2.0, 3.0]}
+    scores = []
+    for memory, pipeline_memory in [(None, None), ("a", None), ("b", "c")]:
+        steps = [
+            ("stacker", BandStacker(["Red"])),
+            ("sampler", PatchSampler(memory=memory and str(tmp_path / memory))),
+            ("classifier", Mean()),
+        ]
+        pipe = Pipeline(steps, memory=pipeline_memory and str(tmp_path / pipeline_memory))
+        openings.clear()
+        search = GridSearchCV(pipe, grid, cv=KFold(3), refit=False).fit(X, y)
+        scores.append(search.cv_results_["mean_test_score"].tolist())
+        # of 2 sizes and 3 folds, training and test patches; without memory for each of 3 learning rates
+        assert len(openings) == (12 if memory else 36)
+    assert scores[0] == scores[1] == scores[2]
+
+
+def test_cached_patches_are_those_that_would_be_read(on_file, openings, tmp_path):
+    X = BandStacker(["Red"]).fit_transform(on_file(seed=0))
+    expected = PatchSampler(patch_size=9).fit_transform(X)
+    sampler = PatchSampler(patch_size=np.int64(9), memory=joblib.Memory(tmp_path / "cache", verbose=0)).fit(X)
+    openings.clear()
+    for _ in range(2):
+        np.testing.assert_array_equal(sampler.transform(X), expected)
+        np.testing.assert_array_equal(clone(sampler).transform(X[::-1]), expected[::-1])
+    assert len(openings) == 2
+
+
+@pytest.mark.parametrize("cached", ["sampler", "pipeline"])
+def test_patches_of_a_rewritten_raster_never_come_from_the_cache(on_file, tmp_path, cached):
+    memory = str(tmp_path / "cache")
+    sampler = PatchSampler(patch_size=5, memory=memory if cached == "sampler" else None)
+    # the last step of a pipeline is not cached
+    pipe = make_pipeline(BandStacker(["Red"]), sampler, "passthrough", memory=memory if cached == "pipeline" else None)
+    old = on_file(seed=0)
+    first = pipe.fit_transform(old)
+    np.testing.assert_array_equal(pipe.fit_transform(old), first)
+    time.sleep(0.02)  # clocks of file systems tick every few milliseconds
+    new = on_file(seed=1)
+    for X in (old, pickle.loads(pickle.dumps(old))):
+        with pytest.raises(SceneReadError, match="was changed after the scene was built"):
+            pipe.fit_transform(X)
+    second = pipe.fit_transform(new)
+    assert not (second == first).any()
+    np.testing.assert_array_equal(second, PatchSampler(patch_size=5).fit_transform(new))
+
+
+def test_equal_locations_of_two_processes_share_a_cache(on_file, tmp_path):
+    X = BandStacker(["Red"]).fit_transform(on_file(seed=0))
+    code = """if True:
+    import sys, joblib
+    import numpy as np
+    from sklandslide import BandStacker, Locations, Scene
+    scene = Scene.from_files({"Red": sys.argv[1]})
+    rows, cols = np.random.default_rng(0).integers(15, 45, (2, 20)) + 0.5
+    print(joblib.hash(BandStacker(["Red"]).fit_transform(Locations(scene, scene.grid.xy(rows, cols)))))
+    """
+    command = [sys.executable, "-c", code, str(tmp_path / "red.tif")]
+    other = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert other == joblib.hash(X)
+    before = joblib.hash(X.scenes[0]), joblib.hash(X)
+    time.sleep(0.02)
+    on_file(seed=1)
+    assert joblib.hash(X.scenes[0]) != before[0] and joblib.hash(X) != before[1]
+
+
+def test_patches_of_scenes_in_memory_are_not_cached(tmp_path):
+    X = middle(random_scene()[0], 3)
+    sampler = PatchSampler(patch_size=5, memory=str(tmp_path / "cache"))
+    np.testing.assert_array_equal(sampler.fit_transform(X), PatchSampler(patch_size=5).fit_transform(X))
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("memory", [3, ["folder"], True])
+def test_a_memory_is_a_folder_or_joblibs(memory):
+    with pytest.raises(ValueError, match="'memory' parameter of PatchSampler must be"):
+        PatchSampler(memory=memory).fit(middle(random_scene()[0]))

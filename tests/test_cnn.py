@@ -466,6 +466,291 @@ def test_global_seeds_do_not_reach_a_seeded_network(restored_globals):
     assert same_weights(first, tiny(dropout=0.5).fit(X, y))
 
 
+# ---------------------------------------------------------------------------------- the compiled programs of training
+
+
+def by_hand(X, y, epochs, batch_size, learning_rate, sample_weight=None, seed=0):
+    """`fit` without dropout, written again: batches, gradients and Adam in NumPy and eager TensorFlow."""
+    import tensorflow as tf
+
+    seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=4)
+    options = {"filters": (4,), "dense_units": 8, "dropout": 0.0, "input_size": None, "random_state": int(seeds[0])}
+    network = build_cnn(patch_shape=X.shape[1:], n_classes=2, **options)
+    mean, std = X.mean(axis=(0, 1, 2), dtype=np.float64), X.std(axis=(0, 1, 2), dtype=np.float64)
+    X = ((X - mean) / std).astype(np.float32)
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    variables = [v.value for v in network.trainable_variables]
+    first, second = ([np.zeros(v.shape) for v in variables] for _ in range(2))
+    order, t, history = np.random.default_rng(seeds[3]), 0, []
+    for _ in range(epochs):
+        rows, total = order.permutation(len(X)), 0.0
+        for start in range(0, len(X), batch_size):
+            part, t = rows[start : start + batch_size], t + 1
+            with tf.GradientTape() as tape:
+                of_class = tf.gather(network(X[part], training=True), y[part], batch_dims=1)
+                loss = -tf.reduce_sum(weight[part].astype(np.float32) * tf.math.log(of_class)) / len(part)
+            total += float(loss) * len(part)
+            for i, gradient in enumerate(tape.gradient(loss, variables)):
+                first[i] += 0.1 * (gradient.numpy() - first[i])
+                second[i] += 0.001 * (gradient.numpy() ** 2 - second[i])
+                # the paper's "epsilon hat", as in Keras
+                step = first[i] * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) / (np.sqrt(second[i]) + 1e-7)
+                variables[i].assign_sub((learning_rate * step).astype(np.float32))
+        history.append(total / len(X))
+    return [v.numpy() for v in variables], history
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n, batch_size", [(60, 16), (60, 60), (61, 20), (5, 32)])
+def test_training_agrees_with_one_written_by_hand(n, batch_size, weighted):
+    X, y = patches(n, bands=3)
+    weight = np.random.default_rng(1).uniform(0.5, 2, n) if weighted else None
+    cnn = tiny(dropout=0.0, epochs=3, batch_size=batch_size, learning_rate=1e-3).fit(X, y, sample_weight=weight)
+    expected, history = by_hand(X, y, 3, batch_size, 1e-3, weight)
+    for ours, theirs in zip(weights(cnn), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)  # nine steps of 1e-3
+    np.testing.assert_allclose(cnn.history_["loss"], history, rtol=1e-4)
+
+
+def test_spans_of_batches_are_one_epoch(monkeypatch):
+    X, y = patches(100)
+    whole = tiny(batch_size=8, dropout=0.5).fit(X, y)
+    from sklandslide import _training
+
+    monkeypatch.setattr(_training, "_SPAN", 3)
+    parts = tiny(batch_size=8, dropout=0.5).fit(X, y)
+    assert same_weights(whole, parts)
+    np.testing.assert_allclose(whole.history_["loss"], parts.history_["loss"], rtol=1e-6)
+
+
+def test_one_architecture_is_compiled_once(monkeypatch):
+    from sklandslide import _programs
+
+    monkeypatch.setattr(_programs, "_idle", [])
+    monkeypatch.setattr(_programs, "_forward", type(_programs._forward)())
+    X, y = patches(classes=2)
+    for i, n in enumerate((60, 45, 20)):
+        cnn = tiny(
+            learning_rate=10.0**-i, batch_size=8 * (i + 1), epochs=i + 1, random_state=i, class_weight="balanced"
+        )
+        cnn.fit(X[:n] * (i + 1), y[:n]).predict(X)
+    assert len(_programs._idle) == len(_programs._forward) == 1
+    tiny(dropout=0.5).fit(X, y)  # other numbers inside the graph
+    assert len(_programs._idle) == 2
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_nothing_of_a_fit_is_left_for_the_next(monkeypatch, early_stopping):
+    from sklandslide import _programs
+
+    options = {"dropout": 0.5, "early_stopping": early_stopping, "validation_fraction": 0.2}
+    X, y = patches()
+    monkeypatch.setattr(_programs, "_idle", [])
+    first = tiny(**options).fit(X, y)
+    tiny(**options, learning_rate=0.5, epochs=3, random_state=4).fit(X[::-1] * 7 + 3, 1 - y)
+    assert same_weights(first, tiny(**options).fit(X, y))
+
+
+def test_few_programs_are_kept_and_the_latest_stay(monkeypatch):
+    from sklandslide import _programs
+
+    monkeypatch.setattr(_programs, "_idle", [])
+    monkeypatch.setattr(_programs, "_forward", type(_programs._forward)())
+    monkeypatch.setattr(_programs, "_KEPT", 2)
+    X, y = patches(20)
+    for units in (2, 3, 2, 4):
+        tiny(dense_units=units, epochs=1).fit(X, y).predict(X)
+    kept = [str(key) for key, _ in _programs._idle]
+    assert len(kept) == len(_programs._forward) == 2
+    assert '"units": 2' in kept[0] and '"units": 4' in kept[1]
+
+
+def test_fits_at_the_same_time_in_threads():
+    from concurrent.futures import ThreadPoolExecutor
+
+    X, y = patches()
+
+    def train(seed):
+        return tiny(dropout=0.5, epochs=4, random_state=seed).fit(X, y)
+
+    alone = [train(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(train, range(4)))
+    assert all(map(same_weights, alone, together))
+
+
+def test_models_of_one_architecture_share_a_graph_and_no_weights():
+    X, y = patches()
+    one, other = tiny().fit(X, y), tiny(random_state=1).fit(X * 5 + 3, y)
+    np.testing.assert_allclose(one.predict_proba(X), one.model_.predict(X, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(other.predict_proba(X), other.model_.predict(X, verbose=0), atol=1e-6)
+    other.model_.set_weights(one.model_.get_weights())
+    np.testing.assert_allclose(other.predict_proba(X * 5 + 3), one.predict_proba(X), atol=1e-4)
+    expected = one.predict_proba(X)
+    one.model_.trainable = False
+    np.testing.assert_array_equal(one.predict_proba(X), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).predict_proba(X), expected)
+
+
+def test_any_keras_model_put_in_place_predicts():
+    import keras
+
+    X, y = patches()
+    cnn = tiny().fit(X, y)
+    inputs = keras.Input((4, 4, 2))
+    out = keras.layers.Dense(2, activation=lambda x: keras.ops.softmax(2 * x))(keras.layers.Flatten()(inputs))
+    for other in (
+        keras.Model(inputs, out),
+        keras.Sequential(
+            [
+                keras.Input((4, 4, 2)),
+                keras.layers.Normalization(axis=(1, 2, 3), mean=X.mean(axis=0), variance=X.var(axis=0)),
+                keras.layers.PReLU(),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2, activation=keras.ops.softmax),
+            ]
+        ),
+    ):
+        cnn.model_ = other
+        np.testing.assert_allclose(cnn.predict_proba(X), other.predict(X, verbose=0), atol=1e-6)
+
+
+def compiled(seed=0):
+    import keras
+
+    from sklandslide._training import training_model
+
+    network = build_cnn(
+        patch_shape=(4, 4, 2), n_classes=2, filters=(4,), dense_units=8, input_size=None, random_state=seed
+    )
+    model = training_model(network, None, (1, 2))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_keras_callbacks_are_heard_and_may_change_rate_and_weights():
+    import keras
+
+    X, y = patches()
+    heard = []
+
+    class Listener(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            heard.append(f"begin {epoch}")
+
+        def on_epoch_end(self, epoch, logs=None):
+            heard.append(f"end {sorted(logs)}")
+            if epoch == 1:
+                self.model.set_weights(start)
+                self.model.optimizer.learning_rate = 1e-12
+
+    model = compiled()
+    start = model.get_weights()
+    history = model.fit(X, y, batch_size=32, epochs=3, callbacks=[Listener()], validation_data=(X, y))
+    names = ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert heard == [f"{x}" for epoch in range(3) for x in (f"begin {epoch}", f"end {names}")]
+    assert sorted(history.history) == names
+    for before, after in zip(start, model.get_weights(), strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-9)
+    losses = model.network.predict(X, verbose=0)[np.arange(60), y]
+    assert history.history["val_loss"][-1] == pytest.approx(-np.log(losses).mean(), rel=1e-5)
+
+
+def test_an_interrupted_fit_leaves_no_trace():
+    import keras
+
+    X, y = patches()
+    expected = tiny(dropout=0.2).fit(X, y)
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compiled().fit(X, y, batch_size=32, epochs=5, callbacks=[Interrupt()])
+    assert same_weights(expected, tiny(dropout=0.2).fit(X, y))
+
+
+def test_other_keras_models_train_as_before():
+    X, y = patches()
+
+    def train():
+        model = build_cnn(
+            patch_shape=(4, 4, 2), n_classes=2, filters=(4,), dense_units=8, input_size=None, random_state=0
+        )
+        model.fit(X, y, epochs=2, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    before = train()
+    tiny().fit(X, y)
+    assert all(np.array_equal(a, b) for a, b in zip(before, train(), strict=True))
+
+
+_MEMORY = """
+import gc
+import numpy as np, psutil
+from sklandslide import LandslideCNN
+random = np.random.default_rng(0)
+patches = [random.normal(size=(64, side, side, 2)).astype(np.float32) for side in (8, 10)]
+y = np.arange(64) % 2
+def resident(fits):
+    for i in fits:
+        cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=2, learning_rate=1e-3 * (i + 1))
+        cnn.fit(patches[i % 2], y).predict_proba(patches[i % 2])
+    del cnn
+    gc.collect()
+    return psutil.Process().memory_info().rss
+before = resident(range(6))
+print((resident(range(6, 30)) - before) / 24 / 1e6)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_fits():
+    pytest.importorskip("psutil")
+    done = subprocess.run([sys.executable, "-c", _MEMORY], capture_output=True, text=True, check=True, timeout=300)
+    assert float(done.stdout) < 2  # MB for each fit
+
+
+_SHARE = """
+import numpy as np
+from sklandslide import LandslideCNN
+X = np.random.default_rng(0).normal(size=(20, 4, 4, 1))
+LandslideCNN(filters=(2,), dense_units=2, input_size=None, epochs=1, random_state=0).fit(X, np.arange(20) % 2)
+import tensorflow as tf
+print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
+"""
+_USERS_OWN = "import tensorflow as tf; tf.config.threading.set_intra_op_parallelism_threads(2)"
+_STARTED = "import tensorflow as tf; tf.zeros(1)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "before, variable, expected",
+    [
+        ("", "1", "1 1"),
+        ("", "3,1", "3 3"),
+        ("", None, "0 0"),
+        ("", "many", "0 0"),
+        (_USERS_OWN, "1", "2 0"),
+        (_STARTED, "1", "0 0"),
+    ],
+    ids=["share", "nested", "none", "no number", "user's own", "started"],
+)
+def test_a_workers_share_of_the_cores(before, variable, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    environment |= {} if variable is None else {"OMP_NUM_THREADS": variable}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", before + _SHARE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        timeout=300,
+    )
+    assert done.stdout.strip() == expected
+
+
 # ------------------------------------------------------------------------------------------------------ normalisation
 
 

@@ -2,21 +2,24 @@
 
 import copy
 import pickle
+import sys
+import tracemalloc
 
 import joblib
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
-from rasters import TRANSFORM, UTM, same
+from rasters import TRANSFORM, UTM, same, write
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, train_test_split
 from sklearn.utils import _safe_indexing, indexable, resample, shuffle
 from sklearn.utils.validation import _num_samples
 
-from sklandslide import Locations, Scene
-from sklandslide import locations as module
+from sklandslide import BandStacker, Locations, Scene, regions
 from sklandslide.exceptions import BandError, SceneError
 from sklandslide.locations import read_patches, valid_patches, windows_without
+from sklandslide.raster import FileBand
 
 TRANSFORMS = {
     "north up": TRANSFORM,
@@ -302,7 +305,9 @@ def test_a_patch_is_that_part_of_the_scene(transform, size):
 
 @pytest.mark.parametrize("region", [1, 7, 64, 512])
 def test_the_size_of_a_region_does_not_matter(monkeypatch, region):
-    monkeypatch.setattr(module, "_REGION", region)
+    monkeypatch.setattr(regions, "_BAND", region)
+    monkeypatch.setattr(regions, "_AT_ONCE", region * 5)
+    monkeypatch.setattr(Scene, "block_shape", (1 + region // 50, 1 + region // 20))
     scene = noise_scene((60, 70), holes=0.02)
     whole = scene.read()
     first = random_sites(np.random.default_rng(0), scene, 9, 80)
@@ -321,6 +326,122 @@ def test_patches_come_from_scenes_larger_than_a_region():
     )
     patches = read_patches(Locations(scene, about(scene, first, 24)), 24)
     assert same(patches, np.stack([whole[r : r + 24, c : c + 24] for r, c in first]))
+
+
+# What is read of files
+
+LAYOUTS = {
+    "tiles of 128": {"tiled": True, "blockxsize": 128, "blockysize": 128, "compress": "deflate"},
+    "tiles of 64 x 256": {"tiled": True, "blockxsize": 256, "blockysize": 64},
+    "rows": {"blockysize": 1},
+    "strips of 7 rows": {"blockysize": 7, "compress": "deflate"},
+    "two strips": {"blockysize": 350},
+}
+
+
+@pytest.fixture
+def blocks(monkeypatch):
+    """How often each block of each file was asked for."""
+    read, times = FileBand.read, {}
+
+    def counting(band, window):
+        shape = -(-np.array(band.grid.shape) // band.block_shape)
+        count = times.setdefault((band.path, band.index), np.zeros(shape, int))
+        pairs = zip(window.slices, band.block_shape, strict=True)
+        count[tuple(slice(s.start // n, -(-s.stop // n)) for s, n in pairs)] += 1
+        return read(band, window)
+
+    monkeypatch.setattr(FileBand, "read", counting)
+    return times
+
+
+def touched(first, size, scene):
+    """The blocks that patches touch, looked at one by one."""
+    block = scene.block_shape
+    out = np.zeros(-(-np.array(scene.grid.shape) // block), int)
+    for r, c in first:
+        out[r // block[0] : (r + size - 1) // block[0] + 1, c // block[1] : (c + size - 1) // block[1] + 1] = 1
+    return out
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+@pytest.mark.parametrize("n", [4, 40, 4000])
+@pytest.mark.parametrize("function", [read_patches, valid_patches])
+def test_each_block_that_a_patch_touches_is_read_once_and_no_other(tmp_path, blocks, layout, n, function):
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(size=(2, 700, 900)).astype(np.float32)
+    files = {f"B{i}": write(tmp_path / f"{i}.tif", pixels[i], **layout) for i in range(2)}
+    scene = Scene.from_files(files)
+    assert scene.block_shape == (layout["blockysize"], layout.get("blockxsize", 900))
+    for size in (25, 130):  # larger than some blocks
+        first = rng.integers(0, [701 - size, 901 - size], (n, 2))
+        blocks.clear()
+        got = function(Locations(scene, about(scene, first, size)), size)
+        assert len(blocks) == 2
+        for times in blocks.values():
+            assert np.array_equal(times, touched(first, size, scene))
+        if function is read_patches:
+            for patch, (r, c) in zip(got[:40], first[:40], strict=False):
+                assert same(patch, np.moveaxis(pixels[:, r : r + size, c : c + size], 0, -1))
+        else:
+            assert got[1].all()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the bytes that the process read, from /proc")
+@pytest.mark.parametrize("kind", ["as stored", "several bands of a file", "shifted", "slope", "warped", "warped slope"])
+def test_no_more_is_read_than_the_files_hold(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    layout = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    red = write(tmp_path / "red.tif", np.zeros((1500, 1500), np.uint8), compress="deflate")
+    pixels = rng.normal(size=(3, 1500, 1500)).astype(np.float32)
+    place = {"shifted": Affine(10, 0, 600_130, 0, -10, 4_739_910)}
+    place |= dict.fromkeys(["warped", "warped slope"], Affine(10, 0, 600_003, 0, -10, 4_739_996))
+    stored = pixels if kind == "several bands of a file" else pixels[0]
+    path = write(tmp_path / "a.tif", stored, transform=place.get(kind, TRANSFORM), interleave="pixel", **layout)
+    bands = {"VV_before": (path, 1), "VV_after": (path, 3)} if stored.ndim == 3 else {"DEM": path}
+    wanted = {"slope": ["DEM", "Slope", "DEM"], "warped slope": ["Slope", "DEM"]}.get(kind, list(bands))
+    scene = Scene.from_files({"Red": red, **bands})
+    view = BandStacker(wanted).fit(Locations(scene, [[0, 0]])).view(scene)
+    X = Locations(view, about(scene, rng.integers(20, 1400, (3000, 2)), 25))
+    read_patches(X[:3], 25)  # what PROJ and GDAL read at the first use
+    before = bytes_read()
+    read_patches(X, 25)
+    assert path.stat().st_size * 0.8 < bytes_read() - before < path.stat().st_size * 1.05 + 300_000
+
+
+def bytes_read():
+    with open("/proc/self/io") as file:
+        return int(file.readline().removeprefix("rchar:"))
+
+
+def test_a_sparse_sample_of_a_large_raster_takes_little_memory(tmp_path, blocks):
+    # 12,000 x 12,000 pixels of nothing: 0.6 GB a band if it were read whole
+    sparse = {"SPARSE_OK": True, "tiled": True, "blockxsize": 256, "blockysize": 256}
+    with rasterio.open(
+        tmp_path / "a.tif",
+        "w",
+        driver="GTiff",
+        width=12_000,
+        height=12_000,
+        count=1,
+        dtype="float32",
+        crs=UTM,
+        transform=TRANSFORM,
+        **sparse,
+    ) as dataset:
+        dataset.write(np.ones((30, 30), np.float32), 1, window=((5000, 5030), (6000, 6030)))
+    scene = Scene.from_files({"B0": tmp_path / "a.tif"})
+    first = np.vstack([np.random.default_rng(0).integers(0, 11_900, (300, 2)), [[5000, 6000]]])
+    X = Locations(scene, about(scene, first, 25))
+    tracemalloc.start()
+    patches = read_patches(X, 25)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert patches[-1].all() and not patches[0].any()
+    (times,) = blocks.values()
+    assert np.array_equal(times, touched(first, 25, scene))
+    assert times.sum() < 450  # of 2209
+    assert peak < 60e6
 
 
 def test_patches_come_each_from_its_own_scene():

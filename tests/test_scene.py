@@ -826,3 +826,76 @@ def test_crop_takes_one_band_by_name_as_read_does():
 def test_what_is_no_coordinate_system():
     with pytest.raises(SceneError, match=r"crs='EPSG:bad' is no coordinate reference system.*'EPSG:32654'"):
         Scene.from_arrays({"Red": np.eye(4)}, transform=Affine(1, 0, 0, 0, -1, 4), crs="EPSG:bad")
+
+
+# Blocks and masks
+
+
+def test_block_shape_is_the_largest_that_bands_are_read_in(tmp_path):
+    pixels = np.zeros((300, 400), np.float32)
+    tiled = write(tmp_path / "tiled.tif", pixels, tiled=True, blockxsize=128, blockysize=64)
+    strips = write(tmp_path / "strips.tif", pixels, blockysize=5)
+    wide = write(tmp_path / "wide.tif", np.zeros((300, 900), np.float32), blockysize=5)
+    coarse = write(tmp_path / "coarse.tif", pixels, transform=Affine(30, 0, X0, 0, -30, Y0), blockysize=3)
+    shapes = [Scene.from_files(files).block_shape for files in ({"A": tiled}, {"A": strips}, {"A": tiled, "B": strips})]
+    assert shapes == [(64, 128), (5, 400), (64, 400)]
+    assert Scene.from_files({"A": strips, "B": wide}).block_shape == (5, 400)  # no more than the grid has
+    assert Scene.from_files({"A": strips, "B": coarse}).block_shape == (256, 400)  # warping works in 256 x 256
+    assert Scene.from_files({"DEM": tiled}).block_shape == (64, 128)  # the derived slope is read as the DEM is
+    assert Scene.from_arrays({"A": pixels}, transform=TRANSFORM).block_shape == (256, 256)
+    assert Scene.from_arrays({"A": pixels[:9]}, transform=TRANSFORM).block_shape == (9, 256)
+
+
+@pytest.mark.parametrize(
+    "options, masks", [({}, 0), ({"nodata": 250}, 0), ({"mask": HOLE}, 1), ({"nodata": 250, "mask": HOLE}, 1)], ids=str
+)
+def test_masks_are_read_only_where_there_is_one(tmp_path, monkeypatch, options, masks):
+    path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8), **options)
+    read, calls = rasterio.io.DatasetReader.read_masks, []
+    monkeypatch.setattr(
+        "sklandslide.raster.rasterio.open", lambda path: Spy(rasterio.io.DatasetReader(path), calls, read)
+    )
+    Scene.from_files({"Red": path}).read()
+    assert len(calls) == masks
+
+
+class Spy:
+    """A dataset that counts readings of its mask."""
+
+    def __init__(self, dataset, calls, read):
+        self.dataset, self.calls, self.read_it = dataset, calls, read
+
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.dataset.close()
+
+    def read_masks(self, *args, **kwargs):
+        self.calls.append(args)
+        return self.read_it(self.dataset, *args, **kwargs)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("tag", [-9999.0, -3.4028234663852886e38, 1e-45, 0.0, 1.0, float("nan")])
+def test_a_tag_is_nodata_to_the_last_places_that_gdal_looks_at(tmp_path, dtype, tag):
+    values = [np.array(tag, dtype)]
+    for towards in (np.inf, -np.inf):
+        value = values[0]
+        for _ in range(12):
+            with np.errstate(over="ignore"):
+                value = np.nextafter(value, np.array(towards, dtype))
+            values.append(value)
+    pixels = np.array([value for value in values if not np.isinf(value)], dtype)[None]
+    path = write(tmp_path / "a.tif", pixels, nodata=tag)
+    with rasterio.open(path) as dataset:
+        expected = (dataset.read_masks(1) == 0) | ~np.isfinite(pixels.astype(np.float32))
+    found = missing(path)
+    assert found[0, 0]
+    if dtype == "float32":
+        assert np.array_equal(found, expected)
+    else:  # of float64 GDAL looks at fewer places than any file needs
+        assert not (found & ~expected).any()

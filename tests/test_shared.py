@@ -1,5 +1,9 @@
 """Shared computation: the same map as window by window, over the grid of cases where it claims to be exact."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scenes import random_scene
@@ -79,16 +83,27 @@ def test_shared_equals_window_by_window(tmp_path, size, step, blocks, padding, b
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 3])
 def test_many_squares_and_tiles_with_remainders(tmp_path, monkeypatch, step):
-    from sklandslide.mapping import predictor
+    from sklandslide.mapping import shared, tiles
 
     pipe = pipeline(17)
     scene = random_scene((143, 211), ALL_BANDS[:3], seed=4, holes=9)
+    monkeypatch.setattr(shared, "_LIVE_BYTES", 1 << 20)  # small squares, several at once
     whole, window = both(pipe, scene, step, tmp_path)
     assert_same(whole, window)
-    monkeypatch.setattr(predictor, "BLOCK", 32)
-    monkeypatch.setattr("sklandslide.mapping.shared._GATHER_BYTES", 16 * 16 * 4 * 5 * 4)  # squares of 16 windows
+    monkeypatch.setattr(tiles, "_LARGEST", 32)
     tiled = SlidingWindowPredictor(pipe, step=step, method="shared").predict_map(scene, tmp_path / "tiled.tif")
-    np.testing.assert_allclose(tiled.probability, whole, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(tiled.probability, whole)  # to the bit
+    monkeypatch.setattr(shared, "_LIVE_BYTES", 1 << 17)  # smaller ones sum in another order
+    small = SlidingWindowPredictor(pipe, step=step, method="shared").predict_map(scene, tmp_path / "small.tif")
+    np.testing.assert_allclose(small.probability, whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "step"), [(15, 7), (15, 15), (16, 8), (17, 40)])
+def test_windows_far_apart(tmp_path, size, step):
+    pipe = pipeline(size, padding="same")
+    scene = random_scene((size + 6 * step + 3, size + 9 * step), ALL_BANDS[:3], seed=8, holes=1)
+    assert_same(*both(pipe, scene, step, tmp_path))
 
 
 def test_paper_network_on_patches_as_they_are(tmp_path):
@@ -163,6 +178,114 @@ def test_other_activations_and_layers_that_commute(tmp_path, monkeypatch):
     model = keras.Sequential(layers)
     monkeypatch.setattr(pipe[-1], "model_", model)
     assert_same(*both(pipe, random_scene((50, 44), ALL_BANDS[:3], seed=6), 2, tmp_path))
+
+
+def other_networks():
+    import keras
+
+    L = keras.layers
+    return {
+        "two convolutions in a row": [L.Conv2D(4, 3, padding="same", activation="relu"),
+                                      L.Conv2D(5, 3, padding="same", activation="tanh"), L.MaxPooling2D()],
+        "same, then valid": [L.Conv2D(4, 3, padding="same", activation="relu"), L.Conv2D(5, 3, activation="elu"),
+                             L.MaxPooling2D(), L.Conv2D(3, 3, padding="same", activation="linear")],
+        "pooling first": [L.MaxPooling2D(), L.Conv2D(4, 3, padding="same", activation="relu"), L.MaxPooling2D()],
+        "pooling twice": [L.Conv2D(4, 3, padding="same"), L.MaxPooling2D(), L.MaxPooling2D(),
+                          L.Conv2D(4, 3, padding="same")],
+        "gelu before pooling": [L.Conv2D(4, 3, padding="same", activation="gelu"), L.MaxPooling2D()],
+        "silu before pooling": [L.Conv2D(4, 3, padding="same", activation="silu"), L.Dropout(0.5), L.MaxPooling2D()],
+        "a layer between": [L.Conv2D(4, 3, padding="same", activation="sigmoid"), L.Activation("silu"),
+                            L.MaxPooling2D(), L.Conv2D(3, 3, padding="same", use_bias=False)],
+        "no convolution": [L.Rescaling(0.5), L.MaxPooling2D()],
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 3])
+def test_other_chains(tmp_path, monkeypatch, step):
+    import keras
+
+    pipe = pipeline(15, blocks=1)
+    scene = random_scene((50, 44), ALL_BANDS[:3], seed=6)
+    for number, (name, layers) in enumerate(other_networks().items()):
+        ends = [keras.layers.Flatten(), keras.layers.Dense(6, "relu"), keras.layers.Dense(2, "softmax")]
+        model = keras.Sequential([keras.Input((15, 15, 3)), *layers, *ends])
+        randomise(model, np.random.RandomState(number))
+        monkeypatch.setattr(pipe[-1], "model_", model)
+        folder = tmp_path / name
+        folder.mkdir()
+        assert_same(*both(pipe, scene, step, folder))
+
+
+THREADS = """
+import sys
+import numpy as np
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
+tf.config.threading.set_inter_op_parallelism_threads(int(sys.argv[1]))
+sys.path.insert(0, sys.argv[2])
+from test_shared import pipeline, values_of
+values_of(pipeline(25), 2, (90, 120)).tofile(sys.argv[3])
+"""
+
+
+def values_of(pipe, step, shape):
+    """A map of a random image as one tile, by the engine itself."""
+    from sklandslide.mapping.shared import SharedEngine
+    from sklandslide.mapping.tiles import MapTask
+
+    size = pipe[1].patch_size
+    pixels = np.random.RandomState(0).normal(size=(*((n - 1) * step + size for n in shape), 3)).astype("float32")
+    engine = SharedEngine(MapTask(pipe, [pipe[0]], size, step, 1))
+    return engine._values(pixels, np.ones(shape, bool))
+
+
+@pytest.mark.slow
+def test_bits_do_not_depend_on_the_number_of_threads(tmp_path):
+    for threads in ("1", "2", "3"):
+        command = [sys.executable, "-c", THREADS, threads, str(Path(__file__).parent), str(tmp_path / threads)]
+        subprocess.run(command, check=True)
+    one, two, three = ((tmp_path / threads).read_bytes() for threads in ("1", "2", "3"))
+    assert np.frombuffer(one, np.float32).std() > 0.02
+    assert one == two == three
+
+
+@pytest.mark.slow
+def test_bits_do_not_depend_on_the_place_of_a_square(monkeypatch):
+    from sklandslide.mapping import shared
+    from sklandslide.mapping.tiles import MapTask
+
+    monkeypatch.setattr(shared, "_cheapest", lambda *_: (8, 5))
+    pipe = pipeline(15)
+    engine = shared.SharedEngine(MapTask(pipe, [pipe[0]], 15, 2, 1))
+    square = np.random.RandomState(0).normal(size=(engine.plan.length, engine.plan.length, 3)).astype("float32")
+    found = engine._graph(np.stack([square] * 5))
+    assert (found == found[0]).all()
+    assert found.std() > 0.02
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [25, 40])
+def test_memory_is_bounded_for_any_step(size, padding):
+    from sklandslide.mapping import shared
+
+    chain = shared._take_apart(build_cnn(patch_shape=(size, size, 3), n_classes=2, padding=padding, input_size=None))
+    for step in (1, 2, 3, 5, 10, 24, 25, 26, 40, 50, 1000):
+        side, batch = shared._cheapest(size, step, chain)
+        operations, live = shared._expense(axis_plan(size, step, chain.kinds, side), side, chain)
+        assert side & (side - 1) == 0
+        assert live * batch <= shared._LIVE_BYTES
+        # never more work than for the window by itself
+        assert operations / side**2 <= shared._expense(axis_plan(size, step, chain.kinds), 1, chain)[0]
+
+
+def test_maps_are_kept_where_windows_need_them():
+    plan = axis_plan(32, 2, ["same", "pool"] * 3, side=64)
+    assert [[lattice.stride for lattice in step.outputs] for step in plan.steps[:2]] == [[2, 1, 2], [2, 2, 2]]
+    assert [lattice.count for lattice in plan.steps[-1].outputs] == [64, 68, 64]
+    assert plan.length == 63 * 2 + 32
+    assert axis_plan(25, 2, ["same", "pool"], side=64).length == 63 * 2 + 25
+    assert axis_plan(25, 25, ["valid", "pool"] * 2, side=1).length == 22  # what pooling drops is not read
 
 
 def test_states_by_brute_force():

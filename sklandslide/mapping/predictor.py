@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from importlib.metadata import version
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -15,13 +15,16 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..bands import BandStacker
 from ..exceptions import NoValidDataError, SklandslideError
-from ..grid import Grid, tiles
 from ..patches import PatchSampler
+from .assembly import Assembly
+from .journal import Journal
 from .landslide_map import LandslideMap
 from .shared import SharedEngine, why_not_shared
-from .tiles import MapTask
+from .source import TileSource
+from .tiles import MapTask, TileLayout, tile_side
 from .windows import WindowEngine
-from .writer import BLOCK, MapWriter, check_output
+from .workers import computed_tiles, digest_of
+from .writer import MapWriter, check_output
 
 __all__ = ["SlidingWindowPredictor"]
 
@@ -41,11 +44,15 @@ class SlidingWindowPredictor(BaseEstimator):
     method : {"auto", "window", "shared"}, default="auto"
         How the map is computed; the map is the same. ``"window"`` asks the estimator about each window. ``"shared"``
         computes what overlapping windows share once, several times faster; it raises where that is not exact, such as
-        with resampled patches. ``"auto"`` takes ``"shared"`` where it is exact.
+        with resampled patches. ``"auto"`` takes ``"shared"`` where it is exact and windows share anything.
     patch_size : int, default=None
         Side of the window in pixels; found in the estimator's `PatchSampler` by default (the largest of several).
     positive : label, default=None
         The class to map. By default 1, True or ``"landslide"``, whichever is among the classes.
+    n_jobs : int, default=None
+        Workers, as in scikit-learn: None is 1 unless in a `joblib.parallel_config` context, -1 takes all cores. With
+        ``parallel_config(backend="dask")`` the workers are those of a Dask cluster, which need not see the scene's
+        files. The map is the same, bit for bit.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -80,6 +87,7 @@ class SlidingWindowPredictor(BaseEstimator):
         "method": [StrOptions({"auto", "window", "shared"})],
         "patch_size": [Interval(Integral, 1, None, closed="left"), None],
         "positive": "no_validation",
+        "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
 
@@ -91,6 +99,7 @@ class SlidingWindowPredictor(BaseEstimator):
         method: str = "auto",
         patch_size: int | None = None,
         positive: Any = None,
+        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -98,6 +107,7 @@ class SlidingWindowPredictor(BaseEstimator):
         self.method = method
         self.patch_size = patch_size
         self.positive = positive
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     def predict_map(self, scene: Any, path: Any, *, overwrite: bool = False) -> LandslideMap:
@@ -105,6 +115,11 @@ class SlidingWindowPredictor(BaseEstimator):
 
         Map pixel (i, j) is the window whose first pixel is (i * step, j * step), and lies at the window's centre. Every
         window that fits is in the map; it is NaN exactly where its window touches nodata.
+
+        Finished tiles are kept beside the map, in ``.<name>.journal``, until the map is whole. When the call is
+        interrupted in whatever way (an error, a full disk, a killed process, a power cut), the same call with the same
+        scene, estimator and parameters goes on from there, and the file is the same as if nothing had happened. With
+        anything else it starts over, and the log says why.
 
         Parameters
         ----------
@@ -140,44 +155,52 @@ class SlidingWindowPredictor(BaseEstimator):
         patch_size = self._find_patch_size()
         column, label = self._find_column()
         grid = scene.grid.map_grid(patch_size, self.step)
-        stackers = _fitted_parts(self.estimator, BandStacker)
-        task = MapTask(self.estimator, stackers, scene, patch_size, self.step, column)
-        bands = task.bands
+        task = MapTask(self.estimator, _fitted_parts(self.estimator, BandStacker), patch_size, self.step, column)
+        bands = task.bands(scene)
         engine = self._choose_engine(task)
-        tags = {
-            "VERSION": __version__,
-            "PATCH_SIZE": patch_size,
-            "STEP": self.step,
-            "POSITIVE": label,
-            "ENGINE": engine.name,
-        }
-        with MapWriter(path, grid, tags) as writer:
-            if not self._write_tiles(engine, grid, writer):
-                raise NoValidDataError(
-                    f"Every window of {patch_size} pixels touches nodata in one of the bands "
-                    f"{', '.join(bands)}, "
-                    "so there is nothing to map. Check the nodata values and the overlap of the rasters."
-                )
+        layout = TileLayout(grid.shape, tile_side(self.step, engine.side))
+        tags = {"VERSION": __version__, "PATCH_SIZE": patch_size, "STEP": self.step, "POSITIVE": label}
+        writer = MapWriter(path, grid, {**tags, "ENGINE": engine.name})
+        with Journal(path, layout, self._key(scene, engine.name, str(label))) as journal:
+            with Assembly(journal, writer) as assembly:
+                self._compute(engine, TileSource(scene, task, layout), journal, assembly)
+                if not assembly.finish():
+                    journal.forget()
+                    raise NoValidDataError(
+                        f"Every window of {patch_size} pixels touches nodata in one of the bands {', '.join(bands)}, "
+                        "so there is nothing to map. Check the nodata values and the overlap of the rasters."
+                    )
+            journal.forget()
         self.engine_ = engine.name
         return LandslideMap.open(path)
 
-    def _write_tiles(self, engine: WindowEngine | SharedEngine, grid: Grid, writer: MapWriter) -> bool:
-        """Compute and write each tile; tell whether any value was valid."""
+    def _compute(
+        self, engine: WindowEngine | SharedEngine, source: TileSource, journal: Journal, assembly: Assembly
+    ) -> None:
+        """Compute and record the tiles that the journal lacks."""
         from tqdm import tqdm
 
-        found = False
-        with tqdm(
-            total=grid.shape[0] * grid.shape[1],
-            unit="window",
-            unit_scale=True,
-            disable=not self.verbose,
-        ) as bar:
-            for window in tiles(grid.shape, BLOCK):
-                values = engine.tile(window)
-                found |= bool(np.isfinite(values).any())
-                writer.write(values, window)
+        missing = journal.missing
+        windows = journal.layout.windows
+        total = journal.layout.shape[0] * journal.layout.shape[1]
+        done = total - sum(windows[number].height * windows[number].width for number in missing)
+        with tqdm(total=total, initial=done, unit="window", unit_scale=True, disable=not self.verbose) as bar:
+            for number, values in computed_tiles(engine, source.parts, missing, self.n_jobs):
+                journal.add(number, values)
+                assembly.advance()
                 bar.update(values.size)
-        return found
+
+    def _key(self, scene: Any, engine: str, label: str) -> dict[str, Any]:
+        """Everything that the values of the map depend on, by the name that the user is told."""
+        return {
+            "scene": scene.fingerprint,
+            "estimator": digest_of(self.estimator),
+            "patch size": self._find_patch_size(),
+            "step": self.step,
+            "class": label,
+            "method": engine,
+            "version": [__version__, *(version(package) for package in ("tensorflow", "scikit-learn", "numpy"))],
+        }
 
     def _choose_engine(self, task: MapTask) -> WindowEngine | SharedEngine:
         reason = None if self.method == "window" else why_not_shared(self.estimator, task.patch_size)
@@ -185,12 +208,16 @@ class SlidingWindowPredictor(BaseEstimator):
             raise SklandslideError(f"method='shared' would not be exact: {reason}. Use method='auto' or 'window'.")
         if self.method == "window":
             reason = "method='window' was asked for"
+        engine = WindowEngine(task) if reason else SharedEngine(task)
+        if self.method == "auto" and engine.name == "shared" and engine.side == 1:
+            reason = f"windows {task.step} pixels apart share so little that it would be no faster"
+            engine = WindowEngine(task)
         if reason is None:
             _log.info("Mapping by shared computation, patch size %d, step %d.", task.patch_size, self.step)
         else:
             _log.info("Mapping window by window, patch size %d, step %d: %s.", task.patch_size, self.step, reason)
         self.engine_reason_ = reason
-        return WindowEngine(task) if reason else SharedEngine(task)
+        return engine
 
     def _find_patch_size(self) -> int:
         if self.patch_size is not None:

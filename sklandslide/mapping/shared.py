@@ -16,7 +16,6 @@ from sklearn.pipeline import Pipeline
 from ..augmentation import Augmenter
 from ..bands import BandStacker
 from ..cnn import LandslideCNN
-from ..grid import Window
 from ..patches import PatchSampler
 from .states import AxisPlan, axis_plan
 from .tiles import MapTask
@@ -28,14 +27,18 @@ _POINTWISE_LAYERS = ("Normalization", "Rescaling", "Activation", "ReLU", "LeakyR
 _POINTWISE = frozenset({"linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid",
                         "softplus", "softsign", "hard_sigmoid", "exponential"})  # fmt: skip
 _INERT = ("InputLayer", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "ActivityRegularization")
-# The windows' last features are gathered at once; so many bytes of them at the most.
-_GATHER_BYTES = 64 << 20
+# The maps that are alive at once take so many bytes at the most. More of them fall out of the processor's caches.
+_LIVE_BYTES = 36 << 20
+# What a call of the graph costs by itself, in multiply-adds; and so many windows that this hardly counts.
+_CALL = 20_000_000
+_ENOUGH = 1024
 
 
 @dataclass(frozen=True)
 class _Chain:
     """A network taken apart: layers that are shared, and those that each window goes through by itself."""
 
+    bands: int
     shared: tuple[Any, ...]
     dense: tuple[Any, ...]
 
@@ -93,35 +96,36 @@ class SharedEngine:
         if isinstance(chain, str):
             raise ValueError(chain)
         self.task = task
-        self.plan = axis_plan(task.patch_size, task.step, chain.kinds)
-        self.side = _side(self.plan, chain)
-        self.before, self.length = self.plan.margins(task.patch_size, task.step, self.side)
-        self._graph = _compiled(model, chain, self.plan, self.before, self.side, task)
+        self.side, self.batch = _cheapest(task.patch_size, task.step, chain)
+        self.plan = axis_plan(task.patch_size, task.step, chain.kinds, self.side)
+        self._graph = _compiled(model, chain, self.plan, self.side, self.batch, task)
 
-    def tile(self, window: Window) -> np.ndarray:
-        """Values of a window of the map, float32, NaN where a window of the scene touches nodata."""
+    def tile(self, part: Any) -> np.ndarray:
+        """Values of the tile that sees a part of the scene, float32, NaN where a window touches nodata."""
         task = self.task
-        part, valid = task.read(window)
-        pixels = np.nan_to_num(task.views(part)[0].read(), copy=False)
-        values = np.full(valid.shape, np.nan, np.float32)
-        for row in range(0, window.height, self.side):
-            for col in range(0, window.width, self.side):
-                where = slice(row, row + self.side), slice(col, col + self.side)
-                inside = valid[where]
-                if inside.any():
-                    square = self._square(pixels, row * task.step, col * task.step)
-                    found = self._graph(square)[: inside.shape[0], : inside.shape[1]]
-                    values[where] = np.where(inside, found, np.float32(np.nan))
-        return values
+        composites = task.pixels(part)
+        valid = task.valid(composites)
+        pixels = np.nan_to_num(composites[0], copy=False)
+        return self._values(pixels, valid)
 
-    def _square(self, pixels: np.ndarray, row: int, col: int) -> np.ndarray:
-        """The pixels of one square with its margins; zeros, which no valid window sees, beyond the part."""
-        out = np.zeros((self.length, self.length, pixels.shape[-1]), np.float32)
-        top, left = row - self.before, col - self.before
-        rows = slice(max(top, 0), min(top + self.length, pixels.shape[0]))
-        cols = slice(max(left, 0), min(left + self.length, pixels.shape[1]))
-        out[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left] = pixels[rows, cols]
-        return out
+    def _values(self, pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Values of the valid windows, some squares of windows at a time."""
+        side, step, length = self.side, self.task.step, self.plan.length
+        values = np.full(valid.shape, np.nan, np.float32)
+        corners = [(row, col) for row in range(0, valid.shape[0], side) for col in range(0, valid.shape[1], side)]
+        corners = [(row, col) for row, col in corners if valid[row : row + side, col : col + side].any()]
+        for first in range(0, len(corners), self.batch):
+            part = corners[first : first + self.batch]
+            # zeros, which no valid window sees, beyond the pixels, and for the squares that the last batch lacks
+            squares = np.zeros((self.batch, length, length, pixels.shape[-1]), np.float32)
+            for square, (row, col) in zip(squares, part, strict=False):
+                seen = pixels[row * step : row * step + length, col * step : col * step + length]
+                square[: seen.shape[0], : seen.shape[1]] = seen
+            for found, (row, col) in zip(self._graph(squares), part, strict=False):
+                where = slice(row, row + side), slice(col, col + side)
+                inside = valid[where]
+                values[where] = np.where(inside, found[: inside.shape[0], : inside.shape[1]], np.float32(np.nan))
+        return values
 
 
 def _pipeline_of(estimator: Any) -> Pipeline | None:
@@ -152,7 +156,7 @@ def _take_apart(model: Any) -> _Chain | str:
             return reason
         shared.append(layer)
     dense = (layer for layer in model.layers[cut + 1 :] if type(layer).__name__ not in _INERT)
-    return _Chain(tuple(shared), tuple(dense))
+    return _Chain(model.input_shape[-1], tuple(shared), tuple(dense))
 
 
 def _not_shareable(name: str, layer: Any) -> str | None:
@@ -185,17 +189,43 @@ def _same_at_each_pixel(name: str, layer: Any) -> bool:
     return True
 
 
-def _side(plan: AxisPlan, chain: _Chain) -> int:
-    """Windows a side of the squares that are computed at once: a power of two, so that squares fill tiles."""
-    channels = next((c.filters for c in reversed(chain.shared) if type(c).__name__ == "Conv2D"), 4)
-    side = 128
-    while side > 8 and side * side * len(plan.states) ** 2 * channels * 4 > _GATHER_BYTES:
-        side //= 2
-    return side
+def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
+    """Windows a side of the squares, a power of two so that squares fill tiles, and squares that are computed at once.
+
+    Large squares share more and small ones need less memory: the cheapest size whose maps fit in `_LIVE_BYTES`, counted
+    in multiply-adds. Where windows lie far apart, that is one window.
+    """
+    costs = {}
+    for side in (1, 2, 4, 8, 16, 32, 64):
+        operations, size = _expense(axis_plan(patch_size, step, chain.kinds, side), side, chain)
+        batch = max(1, min(_LIVE_BYTES // size, _ENOUGH // side**2))
+        if side == 1 or size <= _LIVE_BYTES:
+            costs[(operations + _CALL / batch) / side**2] = side, batch
+    return costs[min(costs)]
 
 
-def _compiled(model: Any, chain: _Chain, plan: AxisPlan, before: int, side: int, task: MapTask) -> Any:
-    """The whole computation of one square as one compiled graph.
+def _expense(plan: AxisPlan, side: int, chain: _Chain) -> tuple[int, int]:
+    """Multiply-adds of a square, and the bytes of its maps while they are most."""
+    channels = int(chain.bands)
+    size = largest = plan.length**2 * channels
+    operations = 0
+    filters = iter([layer.filters for layer in chain.shared if type(layer).__name__ == "Conv2D"])
+    for step in plan.steps:
+        made = 0
+        if step.kind != "pool":
+            inputs, channels = channels, next(filters)
+            made = sum(step.inputs[state].count * len(taps) for state, taps in step.uses.items()) ** 2 * channels
+            operations += made * inputs
+        before, size = size, sum(lattice.count for lattice in step.outputs) ** 2 * channels
+        # sums of products are not kept, only their maxima, unless no pooling follows
+        largest = max(largest, before + made + size)
+    units = chain.dense[0].units if chain.dense and hasattr(chain.dense[0], "units") else 1
+    features = (side * len(plan.states)) ** 2 * channels
+    return operations + features * units, 4 * max(largest, size + features + side**2 * units)
+
+
+def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, task: MapTask) -> Any:
+    """The whole computation of some squares as one compiled graph.
 
     Compiling takes seconds, so the graph is kept on the network (which leaves it behind when it is pickled) and serves
     the next map of the same kind. It reads the network's weights when it runs.
@@ -205,12 +235,12 @@ def _compiled(model: Any, chain: _Chain, plan: AxisPlan, before: int, side: int,
     from .shared_graph import square_probabilities
 
     graphs = model.__dict__.setdefault("_shared_graphs", {})
-    key = task.patch_size, task.step, side, task.column
+    key = task.patch_size, task.step, side, batch, task.column
     if key not in graphs:
 
-        def square(image):
-            found = square_probabilities(image, chain.shared, chain.dense, plan, before, side, task.step)
-            return found[..., task.column]
+        def squares(images):
+            return square_probabilities(images, chain.shared, chain.dense, plan, side)[..., task.column]
 
-        graphs[key] = tf.function(square, jit_compile=True, autograph=False)
-    return lambda image: graphs[key](tf.constant(image)).numpy()
+        images = tf.TensorSpec((batch, plan.length, plan.length, chain.bands), tf.float32)
+        graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images)
+    return lambda images: graphs[key](tf.constant(images)).numpy()

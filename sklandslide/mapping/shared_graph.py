@@ -1,12 +1,12 @@
 """The TensorFlow graph of shared computation. Imported inside functions only.
 
-Every map of features is a tensor (rows, cols, channels) on one lattice of stored positions, and shrinks where a layer
-would need pixels beyond it: nothing is padded inside the graph.
+For each pair of a row state and a column state there is one tensor (squares, rows, cols, channels), over the positions
+that the two states' lattices hold (see `states`). Nothing is padded: a tap outside the window is absent from the sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -16,131 +16,138 @@ from .states import AxisPlan, Step
 
 Maps = Mapping[tuple[int, int], Any]
 
+# Activations that never fall: the largest of four activations is the activation of the largest.
+_MONOTONE = frozenset({"linear", "relu", "relu6", "leaky_relu", "elu", "selu", "tanh", "sigmoid", "softplus",
+                       "softsign", "hard_sigmoid", "exponential"})  # fmt: skip
 
-def square_probabilities(
-    image: Any, shared: tuple, dense: tuple, plan: AxisPlan, before: int, side: int, step: int
-) -> Any:
-    """Probabilities of a square of windows.
+
+def square_probabilities(images: Any, shared: tuple, dense: tuple, plan: AxisPlan, side: int) -> Any:
+    """Probabilities of squares of windows.
 
     Parameters
     ----------
-    image : tensor of shape (length, length, bands), float32
-        Its pixel (`before`, `before`) is the first pixel of the first window.
+    images : tensor of shape (squares, length, length, bands), float32
+        The first pixel is the first one of the square's first window.
     shared, dense : tuple of keras.layers.Layer
         Before and behind the flattening.
     plan : AxisPlan
         Of either axis.
-    before, side, step : int
+    side : int
+        Windows along either axis of a square.
 
     Returns
     -------
-    tensor of shape (side, side, n_classes), float32
+    tensor of shape (squares, side, side, n_classes), float32
     """
-    maps: Maps = {(0, 0): image}
-    start = -before
+    maps: Maps = {(0, 0): images}
     steps = iter(plan.steps)
-    for layer in shared:
+    after = None
+    for layer, following in zip(shared, (*shared[1:], None), strict=True):
         kind = type(layer).__name__
         if kind == "Conv2D":
-            step_ = next(steps)
-            maps = _convolution(maps, layer, step_)
-            start -= min(step_.offsets)
+            maps, after = _convolution(maps, layer, next(steps)), _bias_and_activation(layer)
+            # pooling first leaves a quarter of the values to activate
+            if type(following).__name__ == "MaxPooling2D" and layer.activation.__name__ in _MONOTONE:
+                continue
         elif kind == "MaxPooling2D":
-            step_ = next(steps)
-            start -= min(step_.offsets)
-            skip = -start % step_.stride
-            maps = _pooling(maps, step_, skip)
-            start = (start + skip) // step_.stride
+            maps = _pooling(maps, next(steps))
         else:
-            maps = {pair: layer(values[None], training=False)[0] for pair, values in maps.items()}
-    features = _gather(maps, plan, -start, side, step // plan.grid)
+            maps = _each(maps, layer)
+        if after is not None:
+            maps, after = _each(maps, after), None
+    features = _gather(maps, plan)
     for layer in dense:
         features = layer(features, training=False)
-    return tf.reshape(features, (side, side, -1))
+    return tf.reshape(features, (-1, side, side, features.shape[-1]))
 
 
-def _shrunk(values: Any, offsets: tuple[int, ...], row_tap: int, col_tap: int) -> Any:
-    """The values that lie at two taps' offsets from each position where all taps have some."""
-    low, span = min(offsets), max(offsets) - min(offsets)
-    rows, cols = values.shape[0] - span, values.shape[1] - span
-    row, col = offsets[row_tap] - low, offsets[col_tap] - low
-    return values[row : row + rows, col : col + cols]
+def _each(maps: Maps, function: Callable) -> Maps:
+    return {pair: function(values) for pair, values in maps.items()}
 
 
-def _pooling(maps: Maps, step: Step, skip: int) -> Maps:
-    kept = slice(skip, None, step.stride)
-    out = {}
-    for i, rows in enumerate(step.recipes):
-        for j, cols in enumerate(step.recipes):
-            taps = [
-                _shrunk(maps[row, col], step.offsets, a, b)[kept, kept]  # type: ignore[index]
-                for a, row in enumerate(rows)
-                for b, col in enumerate(cols)
-            ]
-            out[i, j] = reduce(tf.maximum, taps)
-    return out
+def _bias_and_activation(layer: Any) -> Callable:
+    return lambda values: layer.activation(values + layer.bias if layer.use_bias else values)
 
 
-def _convolution(maps: Maps, layer: Any, step: Step) -> Maps:
-    sums = _masked_kernels(maps[0, 0], layer, step) if len(maps) == 1 else _sums_of_products(maps, layer, step)
-    if layer.use_bias:
-        sums = {pair: values + layer.bias for pair, values in sums.items()}
-    return {pair: layer.activation(values) for pair, values in sums.items()}
-
-
-def _masked_kernels(image: Any, layer: Any, step: Step) -> Maps:
-    """From one input state: one convolution with the kernels of all output states side by side.
-
-    A tap outside the window is a zero in the kernel.
-    """
-    pairs, kernels = [], []
-    for i, rows in enumerate(step.recipes):
-        for j, cols in enumerate(step.recipes):
-            inside = [[float(r is not None and c is not None) for c in cols] for r in rows]
-            pairs.append((i, j))
-            kernels.append(layer.kernel * tf.constant(inside)[:, :, None, None])
-    near = step.offsets[1] - step.offsets[0]
-    values = tf.nn.conv2d(image[None], tf.concat(kernels, axis=-1), 1, "VALID", dilations=near)[0]
-    return dict(zip(pairs, tf.split(values, len(pairs), axis=-1), strict=True))
-
-
-def _sums_of_products(maps: Maps, layer: Any, step: Step) -> Maps:
-    """From several input states: the product of each with each tap it stands at, once, added up shifted."""
-    taps_of: dict[int, set[int]] = {}
-    for recipe in step.recipes:
-        for tap, state in enumerate(recipe):
-            if state is not None:
-                taps_of.setdefault(state, set()).add(tap)
-    products = {}
-    for row, row_taps in taps_of.items():
-        for col, col_taps in taps_of.items():
-            taps = [(a, b) for a in sorted(row_taps) for b in sorted(col_taps)]
-            weights = tf.concat([layer.kernel[a, b] for a, b in taps], axis=-1)
-            values = maps[row, col]
-            flat = tf.reshape(values, (-1, values.shape[-1]))
-            product = tf.reshape(flat @ weights, (*values.shape[:2], -1))
-            for (a, b), part in zip(taps, tf.split(product, len(taps), axis=-1), strict=True):
-                products[row, a, col, b] = part
+def _pooling(maps: Maps, step: Step) -> Maps:
     return {
-        (i, j): tf.add_n(
-            [
-                _shrunk(products[row, a, col, b], step.offsets, a, b)
-                for a, row in enumerate(rows)
-                for b, col in enumerate(cols)
-                if row is not None and col is not None
-            ]
+        (i, j): _combined(
+            tf.maximum, [(maps[row, col], rows, cols) for _, row, rows in step.taps(i) for _, col, cols in step.taps(j)]
         )
-        for i, rows in enumerate(step.recipes)
-        for j, cols in enumerate(step.recipes)
+        for i in range(len(step.outputs))
+        for j in range(len(step.outputs))
     }
 
 
-def _gather(maps: Maps, plan: AxisPlan, first: int, side: int, stride: int) -> Any:
-    """Each window's last features, in the order of its flattening: (side * side, features)."""
-    span = (side - 1) * stride + 1
-    parts = []
-    for i, row in enumerate(plan.states):
-        for j, col in enumerate(plan.states):
-            top, left = first + i * plan.spacing, first + j * plan.spacing
-            parts.append(maps[row, col][top : top + span : stride, left : left + span : stride])
-    return tf.reshape(tf.concat(parts, axis=-1), (side * side, -1))
+def _combined(operation: Callable, parts: Sequence[tuple[Any, slice, slice]]) -> Any:
+    """Combine shifted maps, position by position.
+
+    Where no position is skipped, columns and channels are one axis meanwhile: the loops that are compiled are longer.
+    """
+    channels = parts[0][0].shape[-1]
+    if any(cols.step != 1 for _, _, cols in parts):
+        return reduce(operation, [values[:, rows, cols] for values, rows, cols in parts])
+    flat = [
+        tf.reshape(values, (*values.shape[:2], -1))[:, rows, cols.start * channels : cols.stop * channels]
+        for values, rows, cols in parts
+    ]
+    out = reduce(operation, flat)
+    return tf.reshape(out, (*out.shape[:2], -1, channels))
+
+
+def _convolution(maps: Maps, layer: Any, step: Step) -> Maps:
+    kernel = tf.convert_to_tensor(layer.kernel)
+    return _from_one_state(maps[0, 0], kernel, step) if len(maps) == 1 else _from_many_states(maps, kernel, step)
+
+
+def _from_one_state(values: Any, kernel: Any, step: Step) -> Maps:
+    """From one input state: for each output state of the columns, one product with the taps of a row side by side.
+
+    The products are those of the three rows of the kernel, summed shifted: K = taps * channels, N = 3 * filters.
+    """
+    sums = {}
+    for j in range(len(step.outputs)):
+        taps = step.taps(j)
+        near = tf.concat([values[:, :, cols] for _, _, cols in taps], axis=-1)
+        weights = tf.concat([tf.concat([kernel[a, b] for b, _, _ in taps], axis=0) for a in range(3)], axis=-1)
+        products = tf.split(_product(near, weights), 3, axis=-1)
+        for i in range(len(step.outputs)):
+            sums[i, j] = reduce(tf.add, [products[a][:, rows] for a, _, rows in step.taps(i)])
+    return sums
+
+
+def _from_many_states(maps: Maps, kernel: Any, step: Step) -> Maps:
+    """From several input states: the product of each with each tap it stands at, once, summed shifted.
+
+    One product for each tap, although wider ones are faster by themselves: their sums are, where each tap's values lie
+    together.
+    """
+    products = {
+        (row, a, col, b): _product(maps[row, col], kernel[a, b])
+        for row, row_taps in step.uses.items()
+        for col, col_taps in step.uses.items()
+        for a in row_taps
+        for b in col_taps
+    }
+    return {
+        (i, j): _combined(
+            tf.add,
+            [(products[row, a, col, b], rows, cols) for a, row, rows in step.taps(i) for b, col, cols in step.taps(j)],
+        )
+        for i in range(len(step.outputs))
+        for j in range(len(step.outputs))
+    }
+
+
+def _product(values: Any, weights: Any) -> Any:
+    """One matrix product over all positions."""
+    flat = tf.reshape(values, (-1, values.shape[-1])) @ weights
+    return tf.reshape(flat, (*values.shape[:-1], weights.shape[-1]))
+
+
+def _gather(maps: Maps, plan: AxisPlan) -> Any:
+    """Each window's last features, in the order of its flattening: (windows, features)."""
+    places = list(zip(plan.states, plan.takes, strict=True))
+    parts = [maps[row, col][:, rows, cols] for row, rows in places for col, cols in places]
+    features = tf.concat(parts, axis=-1)
+    return tf.reshape(features, (-1, features.shape[-1]))

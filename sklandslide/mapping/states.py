@@ -2,6 +2,10 @@
 
 A feature of a window depends on the image alone, except near the window's border, where zero padding and dropped rows
 enter. Features with equal border states are equal functions of the image, so one map of each serves all windows.
+
+A map is kept at the positions where some window has a feature of that state, and nowhere else. Windows lie `step`
+pixels apart, and a state of the border occurs once in a window, so its positions lie `step` apart. Features of the
+interior lie d = 2 ** (number of poolings) apart in the window, so their positions lie gcd(step, d) apart.
 """
 
 from __future__ import annotations
@@ -10,7 +14,34 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-__all__ = ["Step", "axis_plan"]
+__all__ = ["AxisPlan", "Lattice", "Step", "axis_plan"]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Positions of the features that a map holds along one axis, in pixels from the first window's first pixel.
+
+    Attributes
+    ----------
+    first, stride, count : int
+
+    Examples
+    --------
+    >>> from sklandslide.mapping.states import Lattice
+    >>> every_second = Lattice(first=0, stride=2, count=9)
+    >>> every_second.indices_of(Lattice(first=1, stride=4, count=3), shift=1)
+    slice(1, 6, 2)
+    """
+
+    first: int
+    stride: int
+    count: int
+
+    def indices_of(self, other: Lattice, shift: int = 0) -> slice:
+        """Where this lattice holds the positions of another one, all moved by `shift` pixels."""
+        start = (other.first + shift - self.first) // self.stride
+        stride = other.stride // self.stride if other.count > 1 else 1
+        return slice(start, start + (other.count - 1) * stride + 1, stride)
 
 
 @dataclass(frozen=True)
@@ -24,63 +55,55 @@ class Step:
     recipes : tuple of tuple of (int or None)
         For each output state, the input state at each tap; None where the tap lies outside the window.
     offsets : tuple of int
-        Of the taps, in stored positions.
-    stride : int
-        Every so-manieth stored position is kept in the output.
+        Of the taps, in pixels.
+    inputs, outputs : tuple of Lattice
+        Of each input and output state.
     """
 
     kind: str
     recipes: tuple[tuple[int | None, ...], ...]
     offsets: tuple[int, ...]
-    stride: int
+    inputs: tuple[Lattice, ...]
+    outputs: tuple[Lattice, ...]
+
+    def taps(self, output: int) -> list[tuple[int, int, slice]]:
+        """Of an output state: each tap inside the window, the input state there, and where that one's map holds it."""
+        return [
+            (tap, state, self.inputs[state].indices_of(self.outputs[output], self.offsets[tap]))
+            for tap, state in enumerate(self.recipes[output])
+            if state is not None
+        ]
+
+    @property
+    def uses(self) -> dict[int, list[int]]:
+        """The taps that each input state stands at."""
+        pairs = {(state, tap) for recipe in self.recipes for tap, state in enumerate(recipe) if state is not None}
+        return {state: sorted(tap for s, tap in pairs if s == state) for state in sorted({s for s, _ in pairs})}
 
 
 @dataclass(frozen=True)
 class AxisPlan:
-    """The layers along one axis, and what a window takes from the last.
+    """The layers along one axis, for a row of neighbouring windows.
 
     Attributes
     ----------
+    length : int
+        Pixels from the first window's first one to the last window's last one that the network sees.
     steps : tuple of Step
     states : tuple of int
         State of each of a window's last features.
-    spacing : int
-        Distance of neighbouring last features, in stored positions.
-    grid : int
-        Distance of stored positions at the end, in pixels.
+    takes : tuple of slice
+        For each of a window's last features, where its state's map holds that of each window.
     """
 
+    length: int
     steps: tuple[Step, ...]
     states: tuple[int, ...]
-    spacing: int
-    grid: int
-
-    def extent(self, first: int, length: int) -> tuple[int, int]:
-        """First stored position at the end and their number, for an input of `length` pixels from `first` on."""
-        for step in self.steps:
-            low, high = min(step.offsets), max(step.offsets)
-            first, length = first - low, length - (high - low)
-            skip = -first % step.stride
-            first, length = (first + skip) // step.stride, -(-(length - skip) // step.stride)
-        return first, length
-
-    def margins(self, patch_size: int, step: int, count: int) -> tuple[int, int]:
-        """Pixels that `count` windows need before the first pixel of the first one, and in all."""
-        before, distance = 0, 1
-        for layer in self.steps:  # only "same" convolutions look before a feature, each by the distance of its inputs
-            before += distance if layer.kind == "same" else 0
-            distance *= 2 if layer.kind == "pool" else 1
-        needed = (len(self.states) - 1) * self.spacing + (count - 1) * (step // self.grid) + 1
-        length = before + (count - 1) * step + patch_size
-        while True:
-            first, stored = self.extent(-before, length)
-            if first + stored >= needed:
-                return before, length
-            length += 1
+    takes: tuple[slice, ...]
 
 
-def axis_plan(patch_size: int, step: int, kinds: Sequence[str]) -> AxisPlan:
-    """Follow the border states of a window through the layers.
+def axis_plan(patch_size: int, step: int, kinds: Sequence[str], side: int = 1) -> AxisPlan:
+    """Follow the border states of `side` neighbouring windows through the layers.
 
     Parameters
     ----------
@@ -88,6 +111,8 @@ def axis_plan(patch_size: int, step: int, kinds: Sequence[str]) -> AxisPlan:
         Length of the window and distance of windows, in pixels.
     kinds : sequence of {"same", "valid", "pool"}
         The layers.
+    side : int
+        Number of windows.
 
     Returns
     -------
@@ -98,31 +123,64 @@ def axis_plan(patch_size: int, step: int, kinds: Sequence[str]) -> AxisPlan:
     Three convolutions and poolings of 32 pixels have 3, 5, 5 convolution states and 3, 3, 3 pooled ones:
 
     >>> from sklandslide.mapping.states import axis_plan
-    >>> [len(step.recipes) for step in axis_plan(32, 2, ["same", "pool"] * 3).steps]
+    >>> plan = axis_plan(32, 2, ["same", "pool"] * 3, side=64)
+    >>> [len(step.recipes) for step in plan.steps]
     [3, 3, 5, 3, 5, 3]
+
+    Of the first convolution, the states at the borders are kept at every second position, that inside at each:
+
+    >>> [lattice.stride for lattice in plan.steps[0].outputs]
+    [2, 1, 2]
     """
-    states: list[int] = [0] * patch_size
-    taps: list[tuple[int | None, ...]]
+    sizes, needed = _sizes(patch_size, kinds)
     distance = 1
+    states = [0] * needed[0]
+    lattices = _lattices(states, distance, step, side)
+    length = lattices[0].count
     steps = []
-    for kind in kinds:
-        grid = gcd(step, distance)
-        near = distance // grid
-        n = len(states)
+    for kind, size, count in zip(kinds, sizes[:-1], needed[1:], strict=True):
         if kind == "same":
-            taps = [(states[i - 1] if i else None, states[i], states[i + 1] if i + 1 < n else None) for i in range(n)]
-            offsets: tuple[int, ...] = (-near, 0, near)
+            taps = [tuple(states[k] if 0 <= k < size else None for k in (i - 1, i, i + 1)) for i in range(count)]
+            offsets: tuple[int, ...] = (-distance, 0, distance)
         elif kind == "valid":
-            taps = [tuple(states[i : i + 3]) for i in range(n - 2)]
-            offsets = (0, near, 2 * near)
+            taps = [tuple(states[i : i + 3]) for i in range(count)]
+            offsets = (0, distance, 2 * distance)
         else:
-            taps = [(states[2 * i], states[2 * i + 1]) for i in range(n // 2)]
-            offsets = (0, near)
+            taps = [tuple(states[2 * i : 2 * i + 2]) for i in range(count)]
+            offsets = (0, distance)
             distance *= 2
         states, recipes = _numbered(taps)
-        steps.append(Step(kind, recipes, offsets, gcd(step, distance) // grid))
-    grid = gcd(step, distance)
-    return AxisPlan(tuple(steps), tuple(states), distance // grid, grid)
+        inputs, lattices = lattices, _lattices(states, distance, step, side)
+        steps.append(Step(kind, recipes, offsets, inputs, lattices))
+    windows = [Lattice(i * distance, step, side) for i in range(len(states))]
+    takes = tuple(lattices[state].indices_of(window) for state, window in zip(states, windows, strict=True))
+    return AxisPlan(length, tuple(steps), tuple(states), takes)
+
+
+def _sizes(patch_size: int, kinds: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Number of a window's features before each layer and at the end, and how many of the first of them are used.
+
+    Pooling drops the last feature of an odd number, so nothing need be computed for it.
+    """
+    sizes = [patch_size]
+    for kind in kinds:
+        sizes.append({"same": sizes[-1], "valid": sizes[-1] - 2, "pool": sizes[-1] // 2}[kind])
+    needed = [sizes[-1]]
+    for kind, size in zip(reversed(kinds), reversed(sizes[:-1]), strict=True):
+        after = needed[0]
+        needed.insert(0, {"same": min(after + 1, size), "valid": after + 2, "pool": 2 * after}[kind])
+    return sizes, needed
+
+
+def _lattices(states: Sequence[int], distance: int, step: int, side: int) -> tuple[Lattice, ...]:
+    """The positions of each state's features in all windows."""
+    lattices = []
+    for state in range(max(states) + 1):
+        where = [i * distance for i, s in enumerate(states) if s == state]
+        # all windows' positions are multiples of this apart
+        stride = gcd(*(position - where[0] for position in where), step if side > 1 else 0) or 1
+        lattices.append(Lattice(where[0], stride, (where[-1] - where[0] + (side - 1) * step) // stride + 1))
+    return tuple(lattices)
 
 
 def _numbered(taps: Sequence[Hashable]) -> tuple[list[int], tuple]:

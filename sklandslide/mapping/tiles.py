@@ -1,23 +1,75 @@
-"""What every engine needs of the scene for one tile of the map: the pixels, and which windows are valid."""
+"""The tiles of a map, and what every engine needs of the scene for one of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..bands import BandStacker
 from ..composites import band_inputs
-from ..grid import Window, origins
+from ..grid import Window, origins, tiles
 from ..locations import windows_without
 
-__all__ = ["MapTask"]
+__all__ = ["MapTask", "TileLayout", "tile_side"]
+
+# Pixels of the scene along a tile, besides its margin: enough that margins cost little, few enough that a tile with
+# its composite takes some megabytes.
+_SOURCE_SIDE = 1024
+# Map pixels a side of a tile at the most.
+_LARGEST = 256
+
+
+def tile_side(step: int, square: int) -> int:
+    """Map pixels a side of a tile: a power of two, at least the engine's square, whose source is of bounded size.
+
+    Examples
+    --------
+    >>> from sklandslide.mapping.tiles import tile_side
+    >>> [tile_side(step, 8) for step in (1, 2, 5, 25, 1000)]
+    [256, 256, 128, 32, 8]
+    """
+    side = _LARGEST
+    while side > square and side * step > _SOURCE_SIDE:
+        side //= 2
+    return side
+
+
+@dataclass(frozen=True)
+class TileLayout:
+    """A map cut into tiles, numbered row by row.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns of the map.
+    side : int
+        Map pixels a side of a tile; those at the far edges are smaller.
+    """
+
+    shape: tuple[int, int]
+    side: int
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        """The part of the map that each tile covers."""
+        return tuple(tiles(self.shape, self.side))
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row of tiles."""
+        return -(-self.shape[1] // self.side)
+
+    def touching(self, first: int, last: int) -> range:
+        """Numbers of the tiles that hold the map's rows `first` to `last` - 1."""
+        return range(first // self.side * self.columns, (-(-last // self.side)) * self.columns)
 
 
 @dataclass(frozen=True)
 class MapTask:
-    """A map to be made.
+    """How values of the map come from pixels of the scene. Holds no scene, so that it can be sent to workers.
 
     Attributes
     ----------
@@ -25,7 +77,6 @@ class MapTask:
         Fitted, taking Locations.
     stackers : list of BandStacker
         Those inside the estimator; a window is nodata where any of their bands is.
-    scene : Scene
     patch_size, step : int
         In pixels.
     column : int
@@ -34,45 +85,36 @@ class MapTask:
 
     estimator: Any
     stackers: list[BandStacker]
-    scene: Any
     patch_size: int
     step: int
     column: int
 
-    @property
-    def bands(self) -> tuple[str, ...]:
+    def bands(self, scene: Any) -> tuple[str, ...]:
         """The scene's bands that are read, checked against what the stackers were fitted on."""
         if not self.stackers:
-            return tuple(self.scene.bands)
-        views = [stacker.view(self.scene) for stacker in self.stackers]
+            return tuple(scene.bands)
+        views = [stacker.view(scene) for stacker in self.stackers]
         return tuple(dict.fromkeys(name for view in views for band in view.bands for name in band_inputs(band)))
 
-    def read(self, window: Window) -> tuple[Any, np.ndarray]:
-        """Read the part of the scene that a window of the map needs, once.
-
-        Returns
-        -------
-        part : Scene
-            In memory, with the bands in use.
-        valid : ndarray of bool, shape (window.height, window.width)
-            Which windows hold no nodata in any of these bands.
-        """
+    def source(self, window: Window) -> Window:
+        """The part of the scene that a window of the map sees."""
         p, step = self.patch_size, self.step
-        part = self.scene.crop(
-            Window(
-                window.row_off * step,
-                window.col_off * step,
-                (window.height - 1) * step + p,
-                (window.width - 1) * step + p,
-            ),
-            self.bands,
+        return Window(
+            window.row_off * step,
+            window.col_off * step,
+            (window.height - 1) * step + p,
+            (window.width - 1) * step + p,
         )
-        missing = np.zeros(part.grid.shape, bool)
-        for view in self.views(part):
-            missing |= np.isnan(view.read()).any(axis=-1)
-        rows, cols = (list(origins(n, p, step)) for n in part.grid.shape)
-        return part, windows_without(missing, p)[np.ix_(rows, cols)]
 
-    def views(self, part: Any) -> list[Any]:
-        """The part through each composite, or itself if there is none."""
-        return [stacker.view(part) for stacker in self.stackers] or [part]
+    def pixels(self, part: Any) -> list[np.ndarray]:
+        """Pixels of a part of the scene through each composite, or as they are if there is none."""
+        return [view.read() for view in [stacker.view(part) for stacker in self.stackers] or [part]]
+
+    def valid(self, pixels: list[np.ndarray]) -> np.ndarray:
+        """Which windows hold no nodata in any of these, bool, shape (rows, cols) of the tile."""
+        missing: np.ndarray = np.zeros(pixels[0].shape[:2], bool)
+        for composite in pixels:
+            for band in np.moveaxis(composite, -1, 0):
+                missing |= np.isnan(band)
+        rows, cols = (list(origins(n, self.patch_size, self.step)) for n in missing.shape)
+        return windows_without(missing, self.patch_size)[np.ix_(rows, cols)]

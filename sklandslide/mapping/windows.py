@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..grid import Window
+from ..grid import tiles
 from ..locations import Locations
 from .tiles import MapTask
 
 __all__ = ["WindowEngine"]
 
-# Windows handed to the estimator at once: 4096 patches of 25 x 25 x 3 take 31 MB.
-_CHUNK = 4096
+# Windows handed to the estimator at once lie in a square of so many a side, or fewer where the patches are large: 4096
+# patches of 25 x 25 x 3 take 31 MB.
+_SQUARE = 64
+_PATCH_BYTES = 64 << 20
 
 
 class WindowEngine:
     """Compute tiles of a map by asking the estimator about each window.
 
-    For each tile the scene is read once, into a small scene in memory that the estimator then samples: whatever it
-    does with `Locations`, the map's value is its `predict_proba` there.
+    Each tile is a small scene in memory that the estimator samples: whatever it does with `Locations`, the map's value
+    is its `predict_proba` there. It is asked about squares of one size on a lattice fixed to the scene, so that what it
+    is asked does not depend on the tiles.
 
     Parameters
     ----------
@@ -29,17 +34,22 @@ class WindowEngine:
 
     def __init__(self, task: MapTask) -> None:
         self.task = task
+        bands = max([len(stacker.bands_) for stacker in task.stackers], default=3)
+        self.side = _SQUARE
+        while self.side > 1 and self.side**2 * task.patch_size**2 * bands * 4 > _PATCH_BYTES:
+            self.side //= 2
 
-    def tile(self, window: Window) -> np.ndarray:
-        """Values of a window of the map, float32, NaN where a window of the scene touches nodata."""
+    def tile(self, part: Any) -> np.ndarray:
+        """Values of the tile that sees a part of the scene, float32, NaN where a window touches nodata."""
         task = self.task
-        part, valid = task.read(window)
-        rows, cols = np.nonzero(valid)
-        half = task.patch_size / 2
-        centres = part.grid.xy(rows * task.step + half, cols * task.step + half)
+        valid = task.valid(task.pixels(part))
         values = np.full(valid.shape, np.nan, np.float32)
-        for start in range(0, len(rows), _CHUNK):
-            chunk = slice(start, start + _CHUNK)
-            probabilities = task.estimator.predict_proba(Locations(part, centres[chunk]))
-            values[rows[chunk], cols[chunk]] = probabilities[:, task.column]
+        half = task.patch_size / 2
+        for square in tiles(valid.shape, self.side):
+            rows, cols = np.nonzero(valid[square.slices])
+            if not len(rows):
+                continue
+            rows, cols = rows + square.row_off, cols + square.col_off
+            centres = part.grid.xy(rows * task.step + half, cols * task.step + half)
+            values[rows, cols] = task.estimator.predict_proba(Locations(part, centres))[:, task.column]
         return values

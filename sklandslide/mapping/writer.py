@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from ..exceptions import OutputExistsError, OutputFolderError, SceneError, SceneReadError, SklandslideError
-from ..grid import Grid, Window
+from ..grid import Grid
 
 __all__ = ["MapWriter", "check_complete", "check_output"]
 
-# Side of the GeoTIFF's blocks, and of the tiles that are written: each block is written once.
+# Side of the GeoTIFF's blocks. Each is written once, row by row, so that equal maps are equal files.
 BLOCK = 256
 
 
@@ -94,18 +94,12 @@ class MapWriter:
 
     def __enter__(self) -> MapWriter:
         folder, name = os.path.split(self.path)
-        try:
-            handle, self._part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
-        except OSError as error:
-            raise SklandslideError(
-                f"{self.path} cannot be written: {error.strerror}. Choose a folder that can be written to."
-            ) from error
-        os.close(handle)
+        self._part = os.path.join(folder, f".{name}.part")
         try:
             self._dataset = self._create()
-        except BaseException:
-            os.remove(self._part)
-            raise
+        except (OSError, RasterioError) as error:
+            self._remove()
+            raise self._failed(error) from error
         return self
 
     def _create(self) -> Any:
@@ -131,13 +125,14 @@ class MapWriter:
         dataset.update_tags(**{f"SKLANDSLIDE_{k}": str(v) for k, v in self.tags.items()})
         return dataset
 
-    def write(self, values: np.ndarray, window: Window) -> None:
-        """Write one tile."""
-        where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-        try:
-            self._dataset.write(values.astype(np.float32, copy=False), 1, window=where)
-        except RasterioError as error:
-            raise self._failed(error) from error
+    def write_rows(self, values: np.ndarray, first: int) -> None:
+        """Write rows of blocks, from the map's row `first` on."""
+        for col in range(0, values.shape[1], BLOCK):
+            block = values[:, col : col + BLOCK]
+            try:
+                self._dataset.write(block, 1, window=RasterioWindow(col, first, block.shape[1], block.shape[0]))
+            except RasterioError as error:
+                raise self._failed(error) from error
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
@@ -148,25 +143,32 @@ class MapWriter:
             if kind is None:
                 raise self._failed(failure) from failure
         finally:
-            if os.path.exists(self._part):
-                os.remove(self._part)
+            self._remove()
 
     def _check_and_publish(self) -> None:
         # A disk that fills up while the file is closed is not reported: look whether everything is there.
         with rasterio.open(self._part) as dataset:
             check_complete(dataset, os.path.getsize(self._part), sparse=False)
-        os.chmod(self._part, 0o666 & ~_umask())
+        # The name must not reach the disk before the bytes do: a power cut may come between.
+        _to_disk(self._part)
         os.replace(self._part, self.path)
+        _to_disk(os.path.dirname(self.path))
+
+    def _remove(self) -> None:
+        with suppress(FileNotFoundError):
+            os.remove(self._part)
 
     def _failed(self, error: Exception) -> SklandslideError:
         return SklandslideError(
-            f"{self.path} could not be written: {error}. Check that the disk has room and the folder is writable; "
-            "nothing was left behind."
+            f"{self.path} could not be written: {error}. Check that the disk has room and the folder is writable; the "
+            "tiles that are finished are kept, and the same call goes on from there."
         )
 
 
-def _umask() -> int:
-    """The process's file mode mask; there is no way to read it but to set it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def _to_disk(path: str) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,171 @@
+"""Compute the tiles of a map: in this process, or by joblib's workers, which may die."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from multiprocessing import current_process
+from threading import Lock, Thread
+from typing import Any
+
+import cloudpickle
+import joblib
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+
+from ..exceptions import SklandslideError
+from .shared import SharedEngine
+from .tiles import MapTask
+from .windows import WindowEngine
+
+__all__ = ["computed_tiles", "digest_of"]
+
+_log = logging.getLogger("sklandslide")
+
+ENGINES = {engine.name: engine for engine in (SharedEngine, WindowEngine)}
+# What a worker's death looks like: joblib's own processes; Dask's scheduler, or data that died with a worker. By name,
+# because Dask is optional.
+_DEATHS = {"BrokenProcessPool", "KilledWorker", "CancelledError", "FutureCancelledError", "CommClosedError"}
+# So many times in a row workers may die without finishing a tile.
+_PATIENCE = 3
+# Larger estimators are sent to workers as an array, which joblib maps into memory once for all; the pixels of a tile
+# are smaller, and are not.
+_LARGE = 64 << 20
+
+
+def computed_tiles(
+    engine: Any, parts: Callable[[Iterable[int]], Iterator[tuple[int, Any]]], numbers: list[int], n_jobs: int | None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Compute tiles, in any order, the next ones being read meanwhile.
+
+    Parameters
+    ----------
+    engine : WindowEngine or SharedEngine
+    parts : callable
+        From numbers of tiles to pairs of number and part of the scene, such as `TileSource.parts`.
+    numbers : list of int
+        Of the tiles wanted.
+    n_jobs : int or None
+        Workers, as joblib takes it.
+
+    Yields
+    ------
+    number : int
+    values : ndarray, float32
+
+    Raises
+    ------
+    SklandslideError
+        If workers die again and again.
+    """
+    if not numbers:
+        return
+    if _local(n_jobs):
+        for number, part in _one_ahead(parts(numbers)):
+            yield number, engine.tile(part)
+        return
+    left, deaths = set(numbers), 0
+    payload, digest = _packed(engine.task)
+    while left:
+        try:
+            tasks = (
+                delayed(_compute)(payload, digest, engine.name, number, part)
+                for number, part in _one_ahead(parts(sorted(left)))
+            )
+            pool = Parallel(n_jobs, return_as="generator_unordered", batch_size=1, max_nbytes=_LARGE)
+            for number, values in pool(tasks):
+                left.discard(number)
+                deaths = 0
+                yield number, values
+        except Exception as error:
+            if not {kind.__name__ for kind in type(error).__mro__} & _DEATHS:
+                raise
+            deaths += 1
+            _log.warning("A worker died (%s); %d tiles are still to do.", type(error).__name__, len(left))
+            if deaths == _PATIENCE:
+                raise SklandslideError(
+                    f"Workers died {deaths} times without finishing a tile. Probably memory is short: use fewer "
+                    "workers (n_jobs). The finished tiles are kept, and the same call goes on from there."
+                ) from error
+
+
+def _local(n_jobs: int | None) -> bool:
+    """Whether one process of this machine is asked for, and so this one will do."""
+    backend, _ = get_active_backend()
+    elsewhere = getattr(backend, "default_n_jobs", 1) == -1  # Dask's and Ray's: all that the cluster has
+    return not elsewhere and effective_n_jobs(n_jobs) == 1
+
+
+def _one_ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The items, each made in a thread while the one before is in use."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="sklandslide-reader") as reader:
+        coming = reader.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = reader.submit(next, items, end)
+            yield item
+
+
+def digest_of(estimator: Any) -> str:
+    """Digest of a fitted estimator: equal ones have equal digests, in any process, or at worst do not."""
+    try:
+        return joblib.hash(estimator)
+    except Exception:  # whatever one of its attributes raises; joblib cannot hash masked arrays or lambdas
+        return hashlib.sha256(cloudpickle.dumps(estimator)).hexdigest()
+
+
+def _packed(task: MapTask) -> tuple[Any, str]:
+    """A task as bytes, and their digest."""
+    try:
+        data = pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        data = cloudpickle.dumps(task)  # functions of a script or notebook
+    digest = hashlib.sha256(data).hexdigest()
+    return (data if len(data) < _LARGE else np.frombuffer(data, np.uint8)), digest
+
+
+def _compute(payload: Any, digest: str, kind: str, number: int, part: Any) -> tuple[int, np.ndarray]:
+    """In the worker: values of one tile."""
+    _leave_with_parent()
+    return number, _engines.get(payload, digest, kind).tile(part)
+
+
+@cache
+def _leave_with_parent() -> None:
+    """In a process of joblib's: end when the parent has been killed, instead of minutes later."""
+    if not current_process().name.startswith("LokyProcess"):
+        return
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True, name="sklandslide-watch").start()
+
+
+class _Engines:
+    """The engine that this worker used last: to build one means to build, and to compile, the network."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._key: tuple[str, str] | None = None
+        self._engine: Any = None
+
+    def get(self, payload: Any, digest: str, kind: str) -> Any:
+        with self._lock:
+            if self._key != (digest, kind):
+                task = pickle.loads(memoryview(payload))
+                self._key, self._engine = (digest, kind), ENGINES[kind](task)
+            return self._engine
+
+
+_engines = _Engines()
