@@ -19,8 +19,8 @@ FLOORS = [
     "regions locations sampling model_selection imagery plotting",
     "bands patches _programs _training augmentation network cnn",
     "mapping.writer mapping.vectors mapping.landslide_map mapping.tiles mapping.source mapping.journal "
-    "mapping.assembly mapping.states mapping.windows mapping.shared_graph mapping.shared mapping.workers "
-    "mapping.predictor mapping",
+    "mapping.assembly mapping.states mapping.onnx_network mapping.windows mapping.shared_graph mapping.shared "
+    "mapping.workers mapping.predictor mapping",
     "datasets._terrain datasets._outlines datasets._radar datasets._optical datasets._make_scene datasets sklandslide",
 ]
 ORDER = " ".join(FLOORS).split()
@@ -37,7 +37,7 @@ AT_TOP = [
 
 
 # Keras and TensorFlow code, itself imported inside functions only.
-KERAS_CODE = ("_programs", "_training", "mapping.shared_graph")
+KERAS_CODE = ("mapping.onnx_network", "_programs", "_training", "mapping.shared_graph")
 
 
 def module_name(path):

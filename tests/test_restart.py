@@ -277,7 +277,7 @@ def test_kill_9_at_twenty_random_moments(tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_with_two_workers(tmp_path):
-    assert killed(tmp_path, 3, 2) >= 1
+    assert killed(tmp_path, 2, 2) >= 1
 
 
 def test_bytes_do_not_depend_on_how_much_gdal_keeps_in_memory(tmp_path):

@@ -161,7 +161,7 @@ class SlidingWindowPredictor(BaseEstimator):
         layout = TileLayout(grid.shape, tile_side(self.step, engine.side))
         tags = {"VERSION": __version__, "PATCH_SIZE": patch_size, "STEP": self.step, "POSITIVE": label}
         writer = MapWriter(path, grid, {**tags, "ENGINE": engine.name})
-        with Journal(path, layout, self._key(scene, engine.name, str(label))) as journal:
+        with Journal(path, layout, self._key(scene, engine, str(label))) as journal:
             with Assembly(journal, writer) as assembly:
                 self._compute(engine, TileSource(scene, task, layout), journal, assembly)
                 if not assembly.finish():
@@ -190,7 +190,7 @@ class SlidingWindowPredictor(BaseEstimator):
                 assembly.advance()
                 bar.update(values.size)
 
-    def _key(self, scene: Any, engine: str, label: str) -> dict[str, Any]:
+    def _key(self, scene: Any, engine: WindowEngine | SharedEngine, label: str) -> dict[str, Any]:
         """Everything that the values of the map depend on, by the name that the user is told."""
         return {
             "scene": scene.fingerprint,
@@ -198,7 +198,7 @@ class SlidingWindowPredictor(BaseEstimator):
             "patch size": self._find_patch_size(),
             "step": self.step,
             "class": label,
-            "method": engine,
+            "method": [engine.name, engine.runtime],
             "version": [__version__, *(version(package) for package in ("tensorflow", "scikit-learn", "numpy"))],
         }
 
@@ -215,7 +215,9 @@ class SlidingWindowPredictor(BaseEstimator):
         if reason is None:
             _log.info("Mapping by shared computation, patch size %d, step %d.", task.patch_size, self.step)
         else:
-            _log.info("Mapping window by window, patch size %d, step %d: %s.", task.patch_size, self.step, reason)
+            by = engine.runtime or type(self.estimator).__name__
+            text = "Mapping window by window (%s), patch size %d, step %d: %s."
+            _log.info(text, by, task.patch_size, self.step, reason)
         self.engine_reason_ = reason
         return engine
 

@@ -11,14 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
-from ..augmentation import Augmenter
-from ..bands import BandStacker
-from ..cnn import LandslideCNN
 from ..patches import PatchSampler
 from .states import AxisPlan, axis_plan
-from .tiles import MapTask
+from .tiles import MapTask, own_pipeline
 
 __all__ = ["SharedEngine", "why_not_shared"]
 
@@ -66,7 +62,7 @@ def why_not_shared(estimator: Any, patch_size: int) -> str | None:
     -------
     str or None
     """
-    pipeline = _pipeline_of(estimator)
+    pipeline = own_pipeline(estimator)
     if pipeline is None:
         return f"{type(estimator).__name__} is no Pipeline of BandStacker, PatchSampler, Augmenter and LandslideCNN"
     sampler = next(step for step in pipeline if isinstance(step, PatchSampler))
@@ -89,9 +85,10 @@ class SharedEngine:
     """
 
     name = "shared"
+    runtime = None
 
     def __init__(self, task: MapTask) -> None:
-        model = _pipeline_of(task.estimator)[-1].model_  # type: ignore[index]
+        model = own_pipeline(task.estimator)[-1].model_  # type: ignore[index]
         chain = _take_apart(model)
         if isinstance(chain, str):
             raise ValueError(chain)
@@ -126,19 +123,6 @@ class SharedEngine:
                 inside = valid[where]
                 values[where] = np.where(inside, found[: inside.shape[0], : inside.shape[1]], np.float32(np.nan))
         return values
-
-
-def _pipeline_of(estimator: Any) -> Pipeline | None:
-    """The pipeline of this package's own steps that an estimator is, or that a search found."""
-    pipeline = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(pipeline, Pipeline):
-        return None
-    kinds = [type(step) for _, step in pipeline.steps if step not in (None, "passthrough")]
-    while Augmenter in kinds:
-        kinds.remove(Augmenter)
-    if kinds[:1] == [BandStacker]:
-        kinds = kinds[1:]
-    return pipeline if kinds == [PatchSampler, LandslideCNN] else None
 
 
 def _take_apart(model: Any) -> _Chain | str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from ..grid import Window
+from ..raster import free_blocks, keeping_open
 from ..scene import Scene
 from .tiles import MapTask, TileLayout
 
@@ -44,7 +45,7 @@ class TileSource:
         tile_columns = max(1, _BAND_BYTES // row_bytes // (layout.side * task.step))
         self._panel = tile_columns * layout.side  # map columns
 
-    def parts(self, numbers: Iterable[int]) -> Iterator[tuple[int, Scene]]:
+    def parts(self, numbers: Iterable[int]) -> Generator[tuple[int, Scene], None, None]:
         """Read the parts of the scene that tiles see.
 
         Parameters
@@ -64,12 +65,13 @@ class TileSource:
             return windows[number].col_off // self._panel, windows[number].row_off
 
         rows = _Rows(self.scene, self.bands, self._block)
-        for _, group in groupby(sorted(numbers, key=lambda n: (*place(n), n)), key=place):
-            row = [(number, self.task.source(windows[number])) for number in group]
-            first, last = row[0][1], row[-1][1]
-            rows.load(first.row_off, first.row_off + first.height, first.col_off, last.col_off + last.width)
-            for number, window in row:
-                yield number, rows.scene(window)
+        with keeping_open():
+            for _, group in groupby(sorted(numbers, key=lambda n: (*place(n), n)), key=place):
+                row = [(number, self.task.source(windows[number])) for number in group]
+                first, last = row[0][1], row[-1][1]
+                rows.load(first.row_off, first.row_off + first.height, first.col_off, last.col_off + last.width)
+                for number, window in row:
+                    yield number, rows.scene(window)
 
 
 class _Rows:
@@ -87,6 +89,7 @@ class _Rows:
         self._chunks = [(row, pixels) for row, pixels in self._chunks if row + len(pixels) > top]
         start = self._chunks[-1][0] + len(self._chunks[-1][1]) if self._chunks else top
         if start < bottom:
+            free_blocks()
             stop = min(-(-bottom // self._block) * self._block, self._scene.grid.shape[0])
             self._chunks.append((start, self._scene.read(self._bands, Window(start, left, stop - start, right - left))))
 

@@ -7,19 +7,36 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
+from ..augmentation import Augmenter
 from ..bands import BandStacker
+from ..cnn import LandslideCNN
 from ..composites import band_inputs
 from ..grid import Window, origins, tiles
 from ..locations import windows_without
+from ..patches import PatchSampler
 
-__all__ = ["MapTask", "TileLayout", "tile_side"]
+__all__ = ["MapTask", "TileLayout", "own_pipeline", "tile_side"]
 
 # Pixels of the scene along a tile, besides its margin: enough that margins cost little, few enough that a tile with
 # its composite takes some megabytes.
 _SOURCE_SIDE = 1024
 # Map pixels a side of a tile at the most.
 _LARGEST = 256
+
+
+def own_pipeline(estimator: Any) -> Pipeline | None:
+    """The pipeline of this package's own steps that an estimator is, or that a search found."""
+    pipeline = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(pipeline, Pipeline):
+        return None
+    kinds = [type(step) for _, step in pipeline.steps if step not in (None, "passthrough")]
+    while Augmenter in kinds:
+        kinds.remove(Augmenter)
+    if kinds[:1] == [BandStacker]:
+        kinds = kinds[1:]
+    return pipeline if kinds == [PatchSampler, LandslideCNN] else None
 
 
 def tile_side(step: int, square: int) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..grid import tiles
 from ..locations import Locations
-from .tiles import MapTask
+from .tiles import MapTask, own_pipeline
 
 __all__ = ["WindowEngine"]
 
@@ -25,9 +28,17 @@ class WindowEngine:
     is its `predict_proba` there. It is asked about squares of one size on a lattice fixed to the scene, so that what it
     is asked does not depend on the tiles.
 
+    A plain pipeline of this package's steps is short-cut where ONNX Runtime is installed: the network gets its windows
+    from the tile directly, and runs there.
+
     Parameters
     ----------
     task : MapTask
+
+    Attributes
+    ----------
+    runtime : str or None
+        What runs the network, if not the estimator itself.
     """
 
     name = "window"
@@ -38,18 +49,45 @@ class WindowEngine:
         self.side = _SQUARE
         while self.side > 1 and self.side**2 * task.patch_size**2 * bands * 4 > _PATCH_BYTES:
             self.side //= 2
+        self._network, self.runtime = _onnx_network(task)
 
     def tile(self, part: Any) -> np.ndarray:
         """Values of the tile that sees a part of the scene, float32, NaN where a window touches nodata."""
-        task = self.task
-        valid = task.valid(task.pixels(part))
+        pixels = self.task.pixels(part)
+        valid = self.task.valid(pixels)
+        predict = self._by_estimator(part) if self._network is None else self._by_network(pixels[0])
         values = np.full(valid.shape, np.nan, np.float32)
-        half = task.patch_size / 2
         for square in tiles(valid.shape, self.side):
             rows, cols = np.nonzero(valid[square.slices])
-            if not len(rows):
-                continue
-            rows, cols = rows + square.row_off, cols + square.col_off
-            centres = part.grid.xy(rows * task.step + half, cols * task.step + half)
-            values[rows, cols] = task.estimator.predict_proba(Locations(part, centres))[:, task.column]
+            if len(rows):
+                rows, cols = rows + square.row_off, cols + square.col_off
+                values[rows, cols] = predict(rows, cols)[:, self.task.column]
         return values
+
+    def _by_estimator(self, part: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        task, half = self.task, self.task.patch_size / 2
+
+        def predict(rows, cols):
+            centres = part.grid.xy(rows * task.step + half, cols * task.step + half)
+            return task.estimator.predict_proba(Locations(part, centres))
+
+        return predict
+
+    def _by_network(self, pixels: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        step, shape = self.task.step, (self.task.patch_size,) * 2
+        by_band = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+        windows = sliding_window_view(by_band, shape, axis=(1, 2)).transpose(1, 2, 0, 3, 4)
+        return lambda rows, cols: self._network.predict(windows[rows * step, cols * step])
+
+
+def _onnx_network(task: MapTask) -> tuple[Any, str | None]:
+    """The network of a plain pipeline in ONNX Runtime, and what it is called; None where that cannot be."""
+    pipeline = own_pipeline(task.estimator)
+    if pipeline is None or tuple(pipeline[-1].patch_shape_[:2]) != (task.patch_size,) * 2:
+        return None, None
+    try:
+        from .onnx_network import OnnxNetwork
+
+        return OnnxNetwork(pipeline[-1].model_), f"ONNX Runtime {version('onnxruntime')}"
+    except (ImportError, ValueError):  # not installed, or a network of other layers
+        return None, None

@@ -7,7 +7,7 @@ import logging
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from multiprocessing import current_process
@@ -41,7 +41,10 @@ _LARGE = 64 << 20
 
 
 def computed_tiles(
-    engine: Any, parts: Callable[[Iterable[int]], Iterator[tuple[int, Any]]], numbers: list[int], n_jobs: int | None
+    engine: Any,
+    parts: Callable[[Iterable[int]], Generator[tuple[int, Any], None, None]],
+    numbers: list[int],
+    n_jobs: int | None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Compute tiles, in any order, the next ones being read meanwhile.
 
@@ -103,14 +106,17 @@ def _local(n_jobs: int | None) -> bool:
     return not elsewhere and effective_n_jobs(n_jobs) == 1
 
 
-def _one_ahead(items: Iterator[Any]) -> Iterator[Any]:
+def _one_ahead(items: Generator[Any, None, None]) -> Iterator[Any]:
     """The items, each made in a thread while the one before is in use."""
     end = object()
     with ThreadPoolExecutor(1, thread_name_prefix="sklandslide-reader") as reader:
-        coming = reader.submit(next, items, end)
-        while (item := coming.result()) is not end:
+        try:
             coming = reader.submit(next, items, end)
-            yield item
+            while (item := coming.result()) is not end:
+                coming = reader.submit(next, items, end)
+                yield item
+        finally:
+            reader.submit(items.close)  # in the thread that has the files open
 
 
 def digest_of(estimator: Any) -> str:
