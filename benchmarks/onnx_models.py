@@ -120,6 +120,12 @@ def predictor(running, batch):
     return predict
 
 
+def as_exported(model, batch):
+    """What `model.export(format="onnx")` gives, in a session with ONNX Runtime's own defaults."""
+    content = converted(model)
+    return predictor(onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]), batch)
+
+
 def strongest(model, patches, threads, batches=(64, 256, 1024)):
     """The fastest of the ways to predict these patches with ONNX Runtime, and its name."""
     contents = {"hand-written": written_by_hand(model), "tf2onnx": converted(model)}

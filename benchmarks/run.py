@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--only", default=",".join(GROUPS), help="groups, of sampling,maps,training,searching,scaling")
     parser.add_argument("--quick", action="store_true", help="small sizes and two pairs: to see that everything runs")
     parser.add_argument("--repeats", type=int, default=None, help="pairs of each row (5)")
-    parser.add_argument("--side", type=int, default=None, help="pixels a side of the scene that is mapped (1200)")
+    parser.add_argument("--side", type=int, default=None, help="pixels a side of the scene that is mapped (1600)")
     parser.add_argument("--sides", type=int, nargs="+", default=None, help="of scaling (2000 5000 10000 20000)")
     parser.add_argument("--jobs", type=int, default=None, help="n_jobs of the maps; left to its default if not given")
     parser.add_argument("--folder", type=Path, default=None, help="where to put temporary rasters")
@@ -37,7 +37,7 @@ def main():
         print(timing.table(json.loads(options.table.read_text())))
         return
     options.repeats = options.repeats or (2 if options.quick else 5)
-    options.side = options.side or (300 if options.quick else 1200)
+    options.side = options.side or (300 if options.quick else 1600)
     options.sides = options.sides or ([600, 1200] if options.quick else [2000, 5000, 10_000, 20_000])
     options.rows = 8 if options.quick else 24  # of windows that rivals are given
     report = {"machine": timing.machine(), "arguments": _told(options), "rows": []}

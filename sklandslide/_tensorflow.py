@@ -1,10 +1,22 @@
-"""The share of the cores that TensorFlow may take, settled before it starts."""
+"""The share of the cores that this process may take, and TensorFlow with it."""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["share_of_cores"]
+__all__ = ["cores", "share_of_cores"]
+
+
+def cores() -> int:
+    """Cores that this process may use: its share where it is a worker, else all that the system grants it."""
+    return _share() or len(os.sched_getaffinity(0))
+
+
+def _share() -> int | None:
+    """``OMP_NUM_THREADS``, which joblib's and Dask's workers set to their share of the cores."""
+    # OpenMP allows a list, one number for each level of nesting; the first is the one that counts here
+    value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(value) if value.isascii() and value.isdigit() and int(value) >= 1 else None
 
 
 def share_of_cores() -> None:
@@ -15,9 +27,8 @@ def share_of_cores() -> None:
     that is no number of threads, after TensorFlow has started, or where the user has set numbers of threads, it does
     nothing.
     """
-    # OpenMP allows a list, one number for each level of nesting; the first is the one that counts here
-    value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
+    share = _share()
+    if share is None:
         return
     import tensorflow as tf
 
@@ -25,7 +36,7 @@ def share_of_cores() -> None:
     if threading.get_intra_op_parallelism_threads() or threading.get_inter_op_parallelism_threads():
         return
     try:
-        threading.set_intra_op_parallelism_threads(int(value))
-        threading.set_inter_op_parallelism_threads(int(value))
+        threading.set_intra_op_parallelism_threads(share)
+        threading.set_inter_op_parallelism_threads(share)
     except RuntimeError:  # TensorFlow has started
         return

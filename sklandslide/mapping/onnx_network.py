@@ -5,7 +5,6 @@ Imported inside functions only.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,8 @@ class OnnxNetwork:
 
     def __init__(self, model: Any) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = _threads(), 1
-        # threads that wait busily take the time of those that read and write
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # one thread a call: several calls at once use the cores better than several threads a call
+        options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
         self._session = onnxruntime.InferenceSession(to_onnx(model), options, providers=["CPUExecutionProvider"])
 
     def predict(self, patches: np.ndarray) -> np.ndarray:
@@ -45,12 +43,6 @@ class OnnxNetwork:
             self._session.run(None, {"patches": patches[i : i + _BATCH]})[0] for i in range(0, len(patches), _BATCH)
         ]
         return np.concatenate(parts)
-
-
-def _threads() -> int:
-    """The share of the cores that a worker is given; see `sklandslide._tensorflow`."""
-    value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return int(value) if value.isdecimal() and int(value) else len(os.sched_getaffinity(0))
 
 
 def to_onnx(model: Any) -> bytes:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .._tensorflow import cores
 from ..patches import PatchSampler
 from .states import AxisPlan, axis_plan
-from .tiles import MapTask, own_pipeline
+from .tiles import Crew, MapTask, own_pipeline
 
 __all__ = ["SharedEngine", "why_not_shared"]
 
@@ -95,6 +96,8 @@ class SharedEngine:
         self.task = task
         self.side, self.batch = _cheapest(task.patch_size, task.step, chain)
         self.plan = axis_plan(task.patch_size, task.step, chain.kinds, self.side)
+        # one call of the graph leaves the cores idle between its many small loops
+        self._crew = Crew(cores() + 1 if cores() > 1 else 1)
         self._graph = _compiled(model, chain, self.plan, self.side, self.batch, task)
 
     def tile(self, part: Any) -> np.ndarray:
@@ -111,7 +114,8 @@ class SharedEngine:
         values = np.full(valid.shape, np.nan, np.float32)
         corners = [(row, col) for row in range(0, valid.shape[0], side) for col in range(0, valid.shape[1], side)]
         corners = [(row, col) for row, col in corners if valid[row : row + side, col : col + side].any()]
-        for first in range(0, len(corners), self.batch):
+
+        def fill(first: int) -> None:
             part = corners[first : first + self.batch]
             # zeros, which no valid window sees, beyond the pixels, and for the squares that the last batch lacks
             squares = np.zeros((self.batch, length, length, pixels.shape[-1]), np.float32)
@@ -122,6 +126,8 @@ class SharedEngine:
                 where = slice(row, row + side), slice(col, col + side)
                 inside = valid[where]
                 values[where] = np.where(inside, found[: inside.shape[0], : inside.shape[1]], np.float32(np.nan))
+
+        self._crew.do(fill, range(0, len(corners), self.batch))
         return values
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +19,7 @@ from ..grid import Window, origins, tiles
 from ..locations import windows_without
 from ..patches import PatchSampler
 
-__all__ = ["MapTask", "TileLayout", "own_pipeline", "tile_side"]
+__all__ = ["Crew", "MapTask", "TileLayout", "own_pipeline", "tile_side"]
 
 # Pixels of the scene along a tile, besides its margin: enough that margins cost little, few enough that a tile with
 # its composite takes some megabytes.
@@ -82,6 +84,26 @@ class TileLayout:
     def touching(self, first: int, last: int) -> range:
         """Numbers of the tiles that hold the map's rows `first` to `last` - 1."""
         return range(first // self.side * self.columns, (-(-last // self.side)) * self.columns)
+
+
+class Crew:
+    """Threads that work on the parts of one tile at the same time.
+
+    Compiled code runs outside Python's lock, and what one call leaves idle of the processor another one takes.
+
+    Parameters
+    ----------
+    size : int
+        Number of threads; one means this one.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="sklandslide-engine") if size > 1 else None
+
+    def do(self, work: Callable[[Any], None], parts: Iterable[Any]) -> None:
+        """Work on each part; raise the first error."""
+        for _ in map(work, parts) if self._pool is None else self._pool.map(work, parts):
+            pass
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..grid import tiles
+from .._tensorflow import cores
+from ..grid import Window, tiles
 from ..locations import Locations
-from .tiles import MapTask, own_pipeline
+from .tiles import Crew, MapTask, own_pipeline
 
 __all__ = ["WindowEngine"]
 
@@ -50,6 +51,7 @@ class WindowEngine:
         while self.side > 1 and self.side**2 * task.patch_size**2 * bands * 4 > _PATCH_BYTES:
             self.side //= 2
         self._network, self.runtime = _onnx_network(task)
+        self._crew = Crew(1 if self._network is None else cores())
 
     def tile(self, part: Any) -> np.ndarray:
         """Values of the tile that sees a part of the scene, float32, NaN where a window touches nodata."""
@@ -57,11 +59,14 @@ class WindowEngine:
         valid = self.task.valid(pixels)
         predict = self._by_estimator(part) if self._network is None else self._by_network(pixels[0])
         values = np.full(valid.shape, np.nan, np.float32)
-        for square in tiles(valid.shape, self.side):
+
+        def fill(square: Window) -> None:
             rows, cols = np.nonzero(valid[square.slices])
             if len(rows):
                 rows, cols = rows + square.row_off, cols + square.col_off
                 values[rows, cols] = predict(rows, cols)[:, self.task.column]
+
+        self._crew.do(fill, tiles(valid.shape, self.side))
         return values
 
     def _by_estimator(self, part: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
