@@ -130,12 +130,25 @@ import os, signal, sys, threading, time
 from pathlib import Path
 
 import joblib
+import numpy as np
 from scenes import WeightedSum, random_scene
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from test_mapping import fitted
+from test_search import ringed_scene
 from test_workers import Deadly
 
-from sklandslide import LandslideCNN, SlidingWindowPredictor
+from sklandslide import BandStacker, LandslideCNN, PatchSampler, SlidingWindowPredictor, SpatialBlockKFold
 from sklandslide.mapping import tiles
+
+
+def search():
+    X, y = ringed_scene()
+    cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=6, random_state=0)
+    pipe = make_pipeline(BandStacker(["Red"]), PatchSampler(), cnn)
+    folds = SpatialBlockKFold(2, block_size=720, buffer=X.patch_extent(17), random_state=0)
+    found = GridSearchCV(pipe, {"patchsampler__patch_size": [9, 17]}, cv=folds, refit=False).fit(X, y)
+    return found.cv_results_["mean_test_score"]
 
 
 def main(folder):
@@ -169,6 +182,8 @@ def main(folder):
         remote = SlidingWindowPredictor(network).predict_map(scene, folder / "network.tif")
         threads = client.run(lambda: __import__("tensorflow").config.threading.get_intra_op_parallelism_threads())
         print("threads", sorted(threads.values()))
+        remote_scores = search()
+    np.testing.assert_allclose(remote_scores, search(), atol=0.05)  # one thread there, two here: other roundings
     local = SlidingWindowPredictor(network).predict_map(scene, folder / "local.tif")
     assert Path(local.path).read_bytes() == Path(remote.path).read_bytes(), "a network's other bytes on a cluster"
     print("same bytes")
