@@ -9,7 +9,9 @@ __all__ = ["cores", "share_of_cores"]
 
 def cores() -> int:
     """Cores that this process may use: its share where it is a worker, else all that the system grants it."""
-    return _share() or len(os.sched_getaffinity(0))
+    import joblib
+
+    return _share() or joblib.cpu_count()
 
 
 def _share() -> int | None:
