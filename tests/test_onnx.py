@@ -39,7 +39,15 @@ def test_other_layers_are_refused():
     from sklandslide.mapping.onnx_network import to_onnx
 
     L = keras.layers
-    for layer, word in [(L.LayerNormalization(), "LayerNormalization"), (L.Conv2D(2, 3, activation="gelu"), "gelu")]:
+    everywhere = L.Normalization(axis=(1, 2, 3), mean=np.zeros((9, 9, 2)), variance=np.ones((9, 9, 2)))
+    refused = [
+        (L.LayerNormalization(), "LayerNormalization"),
+        (L.Conv2D(2, 3, activation="gelu"), "gelu"),
+        (everywhere, "Normalization"),
+        (L.Normalization(mean=0.0, variance=1.0, invert=True), "Normalization"),
+        (L.Dense(3), "Dense"),
+    ]
+    for layer, word in refused:
         model = keras.Sequential([keras.Input((9, 9, 2)), layer, L.Flatten(), L.Dense(2, activation="softmax")])
         with pytest.raises(ValueError, match=rf"{word}.* has no counterpart in ONNX"):
             to_onnx(model)

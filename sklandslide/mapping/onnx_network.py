@@ -66,9 +66,10 @@ def to_onnx(model: Any) -> bytes:
     """
     graph = _Graph()
     shape: tuple[int, ...] | None = None
+    flat = False
     for layer in model.layers:
         kind = type(layer).__name__
-        if kind == "Normalization":
+        if kind == "Normalization" and tuple(layer.axis) in ((-1,), (3,)) and not layer.invert:
             # as Keras does: subtracted, then divided
             mean, variance = (
                 np.reshape(np.asarray(v, np.float32), (1, -1, 1, 1)) for v in (layer.mean, layer.variance)
@@ -90,8 +91,8 @@ def to_onnx(model: Any) -> bytes:
             graph.add("MaxPool", kernel_shape=layer.pool_size, strides=layer.strides)
         elif kind == "Flatten":
             graph.add("Flatten", axis=1)
-            shape = tuple(layer.input.shape[1:])
-        elif kind == "Dense":
+            shape, flat = tuple(layer.input.shape[1:]), True
+        elif kind == "Dense" and flat:
             kernel, bias = _weights(layer)
             if shape is not None:
                 kernel = kernel.reshape(*shape, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1)
