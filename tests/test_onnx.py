@@ -46,6 +46,8 @@ def test_other_layers_are_refused():
         (everywhere, "Normalization"),
         (L.Normalization(mean=0.0, variance=1.0, invert=True), "Normalization"),
         (L.Dense(3), "Dense"),
+        (L.Resizing(16, 16, interpolation="nearest"), "Resizing"),
+        (L.Resizing(16, 12, pad_to_aspect_ratio=True), "Resizing"),
     ]
     for layer, word in refused:
         model = keras.Sequential([keras.Input((9, 9, 2)), layer, L.Flatten(), L.Dense(2, activation="softmax")])

@@ -76,7 +76,7 @@ def to_onnx(model: Any) -> bytes:
             )
             graph.add("Sub", graph.constant("mean", mean))
             graph.add("Div", graph.constant("deviation", np.maximum(np.sqrt(variance), np.float32(1e-7))))
-        elif kind == "Resizing" and layer.interpolation == "bilinear" and not layer.crop_to_aspect_ratio:
+        elif kind == "Resizing" and _stretches(layer):
             sizes = graph.constant("sizes", np.array([layer.height, layer.width]))
             graph.add("Resize", "", "", sizes, mode="linear", axes=[2, 3])
         elif kind == "Conv2D" and layer.groups == 1:
@@ -136,6 +136,12 @@ class _Graph:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
         onnx.checker.check_model(model)
         return model.SerializeToString()
+
+
+def _stretches(layer: Any) -> bool:
+    """Whether a layer resamples bilinearly and does nothing else."""
+    others = ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
+    return layer.interpolation == "bilinear" and not any(getattr(layer, name, False) for name in others)
 
 
 def _weights(layer: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -195,7 +195,7 @@ class SlidingWindowPredictor(BaseEstimator):
         return {
             "scene": scene.fingerprint,
             "estimator": digest_of(self.estimator),
-            "patch size": self._find_patch_size(),
+            "patch size": engine.task.patch_size,
             "step": self.step,
             "class": label,
             "method": [engine.name, engine.runtime],
