@@ -16,12 +16,13 @@ ROOT = Path(sklandslide.__file__).parent
 FLOORS = [
     "_version _tensorflow exceptions grid composites metrics terrain",
     "raster warping scene inventory",
-    "regions locations sampling model_selection imagery plotting",
+    "regions locations sampling model_selection imagery map_furniture plotting",
     "bands patches _programs _training augmentation network cnn",
-    "mapping.writer mapping.vectors mapping.landslide_map mapping.tiles mapping.source mapping.journal "
-    "mapping.assembly mapping.states mapping.onnx_network mapping.windows mapping.shared_graph mapping.shared "
-    "mapping.workers mapping.predictor mapping",
-    "datasets._terrain datasets._outlines datasets._radar datasets._optical datasets._make_scene datasets sklandslide",
+    "mapping.writer mapping.ground mapping.vectors mapping.probability mapping.landslide_map mapping.tiles "
+    "mapping.source mapping.journal mapping.assembly mapping.states mapping.onnx_network mapping.windows "
+    "mapping.shared_graph mapping.shared mapping.workers mapping.predictor mapping",
+    "datasets._noise datasets._terrain datasets._real_ground datasets._outlines datasets._viewing datasets._speckle "
+    "datasets._radar datasets._optical datasets._site datasets._make_scene datasets searches display sklandslide",
 ]
 ORDER = " ".join(FLOORS).split()
 # Third-party packages that may be imported at the top of a file, by floor; the rest only inside functions.

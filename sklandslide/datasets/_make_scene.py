@@ -12,10 +12,8 @@ from sklearn.utils import check_random_state
 from ..exceptions import OutputExistsError, SceneError
 from ..grid import Grid
 from ._optical import BANDS as OPTICAL
-from ._optical import optical_bands
-from ._outlines import draw_boxes, draw_landslides, footprint
-from ._radar import radar_bands
-from ._terrain import make_terrain
+from ._site import Look, Site, inventory_of
+from ._terrain import cells
 
 if TYPE_CHECKING:
     from ..scene import Scene
@@ -24,9 +22,15 @@ __all__ = ["make_scene"]
 
 MIN_SIDE = 64  # pixels; less has no room for a landslide, 80 m of distance and other ground
 PIXEL_SIZES = (5.0, 30.0)  # metres for which the speckle and the landslide sizes were measured
+INCIDENCES = (20.0, 50.0)  # degrees; Sentinel-1 looks at 29 to 46
 _CORNER = (600_000.0, 4_738_000.0)  # upper left x, y in metres: Atsuma in UTM zone 54 N
 _INVENTORY = "polygons.gpkg"
-_UNITS = {"dB", "linear"}
+_CHOICES = {
+    "units": {"dB": "decibels", "linear": "power"},
+    "orbit": {"ascending": "looks east", "descending": "looks west", "both": "both"},
+    "backscatter": {"sigma0": "on the ellipsoid", "gamma0": "radiometrically terrain-corrected"},
+}
+_GROUND = {"shape": (600, 600), "pixel_size": 10.0, "crs": "EPSG:32654"}  # what simulated ground is by default
 
 
 def make_scene(
@@ -37,6 +41,14 @@ def make_scene(
     n_dates: int = 3,
     units: str = "dB",
     crs: Any = "EPSG:32654",
+    orbit: str = "ascending",
+    incidence: float = 37.5,
+    backscatter: str = "sigma0",
+    event: int = 0,
+    dem: Any = None,
+    polygons: Any = None,
+    class_column: str | None = "class",
+    positive: Any = "landslide",
     directory: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     random_state: Any = None,
@@ -44,9 +56,10 @@ def make_scene(
     """Simulate a scene with landslides, and the polygons that an interpreter would draw on it.
 
     Fractal hills and valleys, forest, farm parcels, settlements, a river and lakes; landslides of
-    varied size, shape and bearing on the slopes; VV and VH on two or three dates with correlated
-    multiplicative speckle; red, green and blue after the event. Everything runs on it without a
-    download.
+    varied size, shape and bearing on the slopes; VV and VH on two or three dates as a side-looking
+    radar sees them, with weather and correlated multiplicative speckle; red, green and blue after the
+    event. Everything runs on it without a download. On a real DEM, and with real landslide polygons,
+    only the radar is simulated.
 
     Parameters
     ----------
@@ -64,9 +77,33 @@ def make_scene(
     crs : str, int or CRS, default="EPSG:32654"
         Projected coordinate system in metres. It only labels the scene: the ground is flat and
         north is up.
+    orbit : {"ascending", "descending", "both"}, default="ascending"
+        From where the radar looks: ascending passes look east, descending ones west. The same
+        ground and landslides with the same `random_state`. With "both", the descending bands have
+        names of their own: ``VV_before_descending`` and so on.
+    incidence : float, default=37.5
+        Incidence angle on flat ground at the middle of the scene, in degrees, 20 to 50.
+    backscatter : {"sigma0", "gamma0"}, default="sigma0"
+        sigma0 on the ellipsoid, as SNAP's and Earth Engine's terrain-corrected GRD products, where slopes that
+        face the radar are bright; or gamma0 after radiometric terrain correction, as ASF's and
+        OPERA's RTC products, where they are not.
+    event : int, default=0
+        Number of the event: another one has other landslides, other dates and other weather on the
+        same ground.
+    dem : path or Scene, default=None
+        Real ground: a raster of elevation in metres, or a scene with a band ``DEM``, with
+        pixels of 5 to 35 m. The result has its grid, and its other bands but VV and VH; `shape`,
+        `pixel_size` and `crs` are left at their defaults. No data there are no data in the radar.
+    polygons : path, geopandas.GeoDataFrame or object with ``__geo_interface__``, default=None
+        Real inventory, with `dem`: fresh debris lies where its landslides are. Its other polygons are
+        returned as well; where it has none, boxes of other ground are drawn.
+    class_column, positive : default="class", "landslide"
+        As in `sample_polygons`: the column of the class, None if every polygon is a landslide, and
+        the class that is landslide.
     directory : path, default=None
         Folder to write one GeoTIFF for each band into, and ``polygons.gpkg``; made when missing.
-        None keeps the bands in memory. The pixels are the same.
+        None keeps the bands in memory. The pixels are the same. Scenes of any size can be
+        written: they are made in squares of 1024 pixels, one in memory at a time.
     overwrite : bool, default=False
         Replace files that exist in `directory`.
     random_state : int, RandomState, Generator or None, default=None
@@ -78,13 +115,13 @@ def make_scene(
     -------
     scene : Scene
         Bands, all float32 when read: ``VV_before``, ``VH_before``, ``VV_after``, ``VH_after`` and,
-        with three dates, ``VV_after2``, ``VH_after2`` (sigma0 in `units`); ``DEM`` (metres), from
-        which the scene derives ``Slope`` (degrees); ``Red``, ``Green``, ``Blue`` (reflectance x
-        10000).
+        with three dates, ``VV_after2``, ``VH_after2`` (`backscatter` in `units`); on simulated
+        ground ``DEM`` (metres), from which the scene derives ``Slope`` (degrees), and ``Red``,
+        ``Green``, ``Blue`` (reflectance x 10000).
     polygons : geopandas.GeoDataFrame
         Columns ``class`` ("landslide" or "non-landslide"), ``id`` (1, 2, ...) and ``geometry`` in
-        `crs`. All lie inside the scene; non-landslide boxes overlap nothing and keep 80 m from any
-        landslide.
+        the scene's CRS. Drawn ones lie inside the scene; drawn boxes overlap nothing that was drawn and
+        keep 80 m from any landslide.
 
     Raises
     ------
@@ -92,22 +129,33 @@ def make_scene(
         If a parameter is out of its range, or no polygon of a class fits the scene.
     OutputExistsError
         If a file to write exists and `overwrite` is False. Nothing is written then.
+    SceneReadError, InventoryError
+        If `dem` or `polygons` cannot be read.
 
     Notes
     -----
-    **What it is.** A statistical picture. Reflectance, slopes and landslide sizes come from Atsuma
-    in Iburi, Hokkaido (Sentinel-2 and AW3D30 [1]_), levels of VV and VH and what a landslide does
-    to them from 7147 labelled patches [2]_, looks and autocorrelation of speckle from RTC-S1 time
-    series [3]_. As in the real patches, a landslide hardly moves the *mean* of the radar
-    difference; it widens its *spread*, for slopes that face the radar brighten and others darken,
-    and the debris keeps that change on the second date. A threshold on single pixels of the
-    difference finds next to nothing. Optically landslides are plain, though ploughed fields are
-    bare as well. The polygons follow the debris only roughly, as hand-drawn ones do.
+    **What it is.** Reflectance, slopes and landslide sizes come from Atsuma in Iburi, Hokkaido
+    (Sentinel-2 and AW3D30 [1]_), levels of VV and VH and what a landslide does to them from 7147
+    labelled patches [2]_, looks and autocorrelation of speckle from RTC-S1 time series [3]_.
+    ``python benchmarks/calibrate_scene.py`` prints each statistic beside the measured one.
 
-    **What it is not.** There are no layover, shadow, orbits, rivers that run downhill, roads,
-    clouds or snow; the terrain has no geology, landslides leave the DEM as it was, and debris
-    scatters by a rule of thumb rather than by electromagnetic theory. An accuracy on this scene
-    says that software works. It says nothing about accuracy on real landslides.
+    Backscatter follows land cover and the local incidence angle; slopes that face the radar hold more
+    ground in a range cell and are brighter (foreshortening, layover), those behind are darker or in
+    shadow. From date to date the weather changes the whole scene and districts of it, farming the
+    fields, and speckle keeps a tenth of itself. A landslide strips the forest, so that its
+    edges brighten or darken with their bearing, roughens the ground, and leaves a surface that falls
+    off faster with incidence than forest. As in the real patches this hardly moves the *mean* of the
+    radar difference; it widens its *spread*, differently by aspect, and stays on the second date. A
+    threshold on single pixels of the difference finds next to nothing. Optically landslides are
+    plain, though ploughed fields are bare as well. The polygons follow the debris only roughly, as
+    hand-drawn ones do.
+
+    **What it is not.** Layover is bright but stays where it is; shadow is cast by a slope on itself only.
+    There are no orbits but two, no rivers that run downhill, roads, clouds, vegetation that grows; the
+    terrain has no geology, landslides leave the DEM as it was, and debris scatters by a rule of thumb
+    rather than by electromagnetic theory. Real ground gets its land cover from its slope: forest, and fields
+    where it is flat. An accuracy on this scene says that software works. It says nothing about
+    accuracy on real landslides.
 
     References
     ----------
@@ -128,29 +176,27 @@ def make_scene(
     >>> sorted(set(polygons["class"]))
     ['landslide', 'non-landslide']
     """
-    shape = _check(shape, pixel_size, density, n_dates, units)
-    grid = _grid(shape, float(pixel_size), crs)
-    paths = _paths(directory, n_dates, overwrite)
-    bands, polygons = _simulate(_generator(random_state), grid, float(density), n_dates)
-    labels = {name: units for name in bands if name.startswith(("VV", "VH"))}
-    if units == "linear":
-        bands |= {name: np.power(np.float32(10), bands[name] / 10) for name in labels}
-    from ..scene import Scene
-
-    if not paths:
-        scene = Scene.from_arrays(bands, transform=grid.transform, crs=grid.crs, units=labels)
-        return scene, polygons
-    inventory = paths.pop(_INVENTORY)
-    inventory.parent.mkdir(parents=True, exist_ok=True)
-    for name, path in paths.items():
-        _write(path, bands[name], grid)
-    inventory.unlink(missing_ok=True)
-    polygons.to_file(inventory, driver="GPKG")
-    return Scene.from_files(paths, units=labels), polygons
+    _check(density, n_dates, event, incidence, {"units": units, "orbit": orbit, "backscatter": backscatter})
+    ground = None
+    if dem is None:
+        if polygons is not None:
+            raise SceneError("polygons= is given without dem=: real landslides need the ground they lie on. Give both.")
+        grid = _grid(_shape(shape, pixel_size), float(pixel_size), crs)
+    else:
+        ground = _real(dem, {"shape": shape, "pixel_size": pixel_size, "crs": crs})
+        grid = ground.grid
+    look = Look(orbit, float(incidence), backscatter, int(n_dates), int(event))
+    site = Site(_seed(random_state), grid, look, ground)
+    paths = _paths(directory, site.names, overwrite)
+    landslides = boxes = None
+    if polygons is not None:
+        landslides, boxes = inventory_of(polygons, grid, class_column, positive)
+    frame = site.polygons(float(density), landslides, boxes or None)
+    return (_write(site, paths, units, frame) if paths else _keep(site, units)), frame
 
 
-def _check(shape: Any, pixel_size: Any, density: Any, n_dates: Any, units: Any) -> tuple[int, int]:
-    """Return the shape as two ints, once everything is known to be in range."""
+def _shape(shape: Any, pixel_size: Any) -> tuple[int, int]:
+    """Return the shape as two ints, once it and the size of a pixel are known to be in range."""
     try:
         rows, cols = (int(n) for n in shape)
         whole = bool((rows, cols) == tuple(shape))
@@ -167,6 +213,10 @@ def _check(shape: Any, pixel_size: Any, density: Any, n_dates: Any, units: Any) 
             f"pixel_size is {pixel_size!r}; the statistics hold for {low:g} to {high:g} m. Give a "
             "number of metres in that range, for example 10."
         )
+    return rows, cols
+
+
+def _check(density: Any, n_dates: Any, event: Any, incidence: Any, choices: dict[str, Any]) -> None:
     if not _is_number(density) or not 0 < density <= 50:
         raise SceneError(
             f"density is {density!r}; it has to be landslides per km2, above 0 and up to 50. Give "
@@ -174,13 +224,42 @@ def _check(shape: Any, pixel_size: Any, density: Any, n_dates: Any, units: Any) 
         )
     if not isinstance(n_dates, int | np.integer) or n_dates not in (2, 3):
         raise SceneError(f"n_dates is {n_dates!r}; it has to be 2 (before, after) or 3 (a second date after).")
-    if not isinstance(units, str) or units not in _UNITS:
-        raise SceneError(f"units is {units!r}; it has to be 'dB' or 'linear' (power).")
-    return rows, cols
+    if isinstance(event, bool) or not isinstance(event, int | np.integer) or event < 0:
+        raise SceneError(f"event is {event!r}; it has to be the number of an event: 0, 1, 2 and so on.")
+    low, high = INCIDENCES
+    if not _is_number(incidence) or not low <= incidence <= high:
+        raise SceneError(
+            f"incidence is {incidence!r}; it has to be degrees from {low:g} to {high:g}. Sentinel-1 looks at 29 to 46."
+        )
+    for name, value in choices.items():
+        if not isinstance(value, str) or value not in _CHOICES[name]:
+            known = " or ".join(f"{choice!r} ({meaning})" for choice, meaning in _CHOICES[name].items())
+            raise SceneError(f"{name} is {value!r}; it has to be {known}.")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
+
+
+def _real(dem: Any, ground: dict[str, Any]) -> Scene:
+    """Real ground as a scene, once its pixels are known to be of a size that the simulator is good for."""
+    from ..scene import Scene
+
+    set_too = [name for name, value in ground.items() if not _is_default(name, value)]
+    if set_too:
+        raise SceneError(f"{', '.join(set_too)} cannot be given with dem=, which brings its own grid. Leave it out.")
+    scene = dem if isinstance(dem, Scene) else Scene.from_files({"DEM": dem})
+    if min(scene.grid.shape) < MIN_SIDE:
+        raise SceneError(
+            f"dem has {scene.grid.shape[0]} x {scene.grid.shape[1]} pixels; at least {MIN_SIDE} a side are needed. "
+            "Give a larger one, or a scene whose first band has finer pixels."
+        )
+    return scene
+
+
+def _is_default(name: str, value: Any) -> bool:
+    default = _GROUND[name]
+    return bool(tuple(value) == default) if name == "shape" and isinstance(value, tuple | list) else value == default
 
 
 def _grid(shape: tuple[int, int], pixel_size: float, crs: Any) -> Grid:
@@ -201,48 +280,39 @@ def _grid(shape: tuple[int, int], pixel_size: float, crs: Any) -> Grid:
     return Grid(system, Affine(pixel_size, 0, x, 0, -pixel_size, y), shape)
 
 
-def _generator(random_state: Any) -> np.random.Generator:
-    """Make a generator of the scene's own, seeded by one draw from the caller's."""
+def _seed(random_state: Any) -> int:
+    """One draw from the caller's random state."""
     if random_state is None:
-        return np.random.default_rng()
+        return int(np.random.default_rng().integers(2**63))
     if isinstance(random_state, np.random.Generator):
-        return np.random.default_rng(random_state.integers(2**63))
-    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        return int(random_state.integers(2**63))
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def _simulate(rng: np.random.Generator, grid: Grid, density: float, n_dates: int) -> tuple[dict[str, np.ndarray], Any]:
-    """Make bands (radar in dB) and polygons; each part has a random stream of its own."""
-    import geopandas
-
-    ground, outline, box, fray, radar, optical = rng.spawn(6)
-    pixel = grid.pixel_extent[0]
-    terrain = make_terrain(ground, grid.shape, pixel)
-    landslides = draw_landslides(outline, terrain, grid, density)
-    boxes = draw_boxes(box, terrain, grid, landslides)
-    debris = footprint(fray, landslides, grid)
-    bands = radar_bands(radar, terrain, debris, pixel, n_dates)
-    bands["DEM"] = terrain.dem
-    bands |= optical_bands(optical, terrain, debris, pixel)
-    polygons = geopandas.GeoDataFrame(
-        {
-            "class": ["landslide"] * len(landslides) + ["non-landslide"] * len(boxes),
-            "id": np.arange(1, len(landslides) + len(boxes) + 1),
-        },
-        geometry=landslides + boxes,
-        crs=grid.crs,
-    )
-    return bands, polygons
+def _in_units(bands: dict[str, np.ndarray], radar: list[str], units: str) -> dict[str, np.ndarray]:
+    if units == "linear":
+        bands |= {name: np.power(np.float32(10), bands[name] / 10) for name in radar}
+    return bands
 
 
-def _paths(directory: Any, n_dates: int, overwrite: bool) -> dict[str, Path]:
+def _keep(site: Site, units: str) -> Scene:
+    """The scene in memory."""
+    from ..scene import Scene
+
+    arrays = {name: np.empty(site.grid.shape, np.float32) for name in site.names}
+    for cell in cells(site.grid.shape):
+        for name, band in _in_units(site.bands(cell), site.radar, units).items():
+            arrays[name][cell.slices] = band
+    labels = dict.fromkeys(site.radar, units)
+    return Scene.from_arrays(arrays, transform=site.grid.transform, crs=site.grid.crs, units=labels)
+
+
+def _paths(directory: Any, names: list[str], overwrite: bool) -> dict[str, Path]:
     """Where each band goes, and the polygons; nothing for a scene in memory."""
     if directory is None:
         return {}
-    from ._radar import DATES
-
-    radar = [f"{pol}_{date}" for date in DATES[:n_dates] for pol in ("VV", "VH")]
     folder = Path(directory)
-    paths = {name: folder / f"{name}.tif" for name in (*radar, "DEM", *OPTICAL)}
+    paths = {name: folder / f"{name}.tif" for name in names}
     paths[_INVENTORY] = folder / _INVENTORY
     there = [path.name for path in paths.values() if path.exists()]
     if there and not overwrite:
@@ -254,30 +324,42 @@ def _paths(directory: Any, n_dates: int, overwrite: bool) -> dict[str, Path]:
     return paths
 
 
-def _write(path: Path, band: np.ndarray, grid: Grid) -> None:
-    """One tiled, deflated GeoTIFF: whole numbers with nodata 0 for optical bands, NaN otherwise."""
+def _write(site: Site, paths: dict[str, Path], units: str, polygons: Any) -> Scene:
+    """Write bands cell by cell, and the polygons; the files get their names when all are whole."""
+    from contextlib import ExitStack
+
+    from ..scene import Scene
+
+    inventory = paths.pop(_INVENTORY)
+    inventory.parent.mkdir(parents=True, exist_ok=True)
+    parts = {name: path.with_name(f".{path.name}.part") for name, path in paths.items()}
+    try:
+        with ExitStack() as stack:
+            files = {name: stack.enter_context(_geotiff(part, name, site)) for name, part in parts.items()}
+            for cell in cells(site.grid.shape):
+                for name, band in _in_units(site.bands(cell), site.radar, units).items():
+                    file = files[name]
+                    place = ((cell.row_off, cell.row_off + cell.height), (cell.col_off, cell.col_off + cell.width))
+                    file.write(band.astype(file.dtypes[0]), 1, window=place)
+        inventory.unlink(missing_ok=True)
+        polygons.to_file(inventory, driver="GPKG")
+        for name, path in paths.items():
+            parts[name].replace(path)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+    return Scene.from_files(paths, units=dict.fromkeys(site.radar, units))
+
+
+def _geotiff(path: Path, name: str, site: Site) -> Any:
+    """Open one tiled, deflated GeoTIFF: whole numbers with nodata 0 for simulated reflectance, NaN otherwise."""
     import rasterio
 
-    optical = path.stem in OPTICAL
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint16" if optical else "float32",
-        "nodata": 0 if optical else np.nan,
-        "predictor": 2 if optical else 3,
-        "compress": "deflate",
-        "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
-    }
-    rows, cols = grid.shape
-    with rasterio.open(
-        path,
-        "w",
-        height=rows,
-        width=cols,
-        count=1,
-        crs=grid.crs,
-        transform=grid.transform,
-        **profile,
-    ) as out:
-        out.write(band.astype(np.uint16 if optical else np.float32), 1)
+    whole = name in OPTICAL and site.simulated
+    rows, cols = site.grid.shape
+    return rasterio.open(
+        path, "w", driver="GTiff", height=rows, width=cols, count=1,
+        crs=site.grid.crs, transform=site.grid.transform,
+        dtype="uint16" if whole else "float32", nodata=0 if whole else np.nan, predictor=2 if whole else 3,
+        compress="deflate", tiled=True, blockxsize=256, blockysize=256, bigtiff="if_safer",
+    )  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Terrain, fractal_field
+from ._noise import Noise, Seeds, white
+from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Pixel, Terrain
+from ._terrain import PARCELS as N_PARCELS
 
-__all__ = ["optical_bands"]
+__all__ = ["BANDS", "Optics"]
 
 BANDS = ("Red", "Green", "Blue")
 # Top-of-atmosphere reflectance x 10000, from the Sentinel-2 image of Atsuma after the event: haze
@@ -29,47 +31,55 @@ SUN_AZIMUTH, SUN_ELEVATION = 165.0, 36.0  # degrees, late October at 10:30
 NOISE = 0.02
 
 
-def optical_bands(
-    rng: np.random.Generator, terrain: Terrain, debris: np.ndarray, pixel_size: float
-) -> dict[str, np.ndarray]:
-    """Reflectance x 10000 as whole numbers from 1 up, float32; nothing is nodata (0)."""
-    ground = _ground(rng, terrain, pixel_size)
-    rough = fractal_field(rng, debris.shape, 120.0 / pixel_size, beta=2.4)
-    bare = np.clip(1 + DEBRIS_TEXTURE * rough, 0.3, None)
-    light = _sunlight(terrain)
-    bands = {}
-    for i, name in enumerate(BANDS):
-        seen = ground[i] + debris * (DEBRIS[i] * bare - ground[i])
-        seen = ndimage.gaussian_filter(seen * light, 0.4)  # the sensor's point spread
-        noise = rng.standard_normal(debris.shape, dtype=np.float32)
-        band = HAZE[i] + seen * (1 + NOISE * noise) + 8 * noise
-        bands[name] = np.clip(np.rint(band), 1, 65535).astype(np.float32)
-    return bands
+class Optics:
+    """Reflectance x 10000 as whole numbers from 1 up, float32, of any window; nothing is nodata (0)."""
 
+    def __init__(self, seeds: Seeds, pixel: Pixel) -> None:
+        def noise(name: str, metres: float, beta: float) -> Noise:
+            return Noise(seeds / name, (metres / pixel[0], metres / pixel[1]), beta)
 
-def _ground(rng: np.random.Generator, terrain: Terrain, pixel_size: float) -> list[np.ndarray]:
-    """Reflectance of the ground without debris, one array for each band."""
-    shape, cover = terrain.cover.shape, terrain.cover
-    stand = fractal_field(rng, shape, 500.0 / pixel_size, beta=2.8)  # larch, oak, clearings
-    crown = rng.standard_normal(shape, dtype=np.float32)
-    leaf = np.exp(0.14 * stand + 0.10 * crown)
-    autumn = np.clip(fractal_field(rng, shape, 700.0 / pixel_size, beta=3.0) - 0.4, 0, 2)
-    house = np.exp(0.4 * rng.standard_normal(shape, dtype=np.float32))
-    crop = rng.choice(len(PARCELS), terrain.n_parcels, p=PARCEL_SHARES)
-    tone = np.exp(0.12 * rng.standard_normal((terrain.n_parcels, 1)))
-    parcels = (np.array(PARCELS)[crop] * tone).astype(np.float32)
-    out = []
-    for i in range(len(BANDS)):
-        red_leaf = 1 + (0.45, 0.1, 0.0)[i] * autumn
-        field = np.where(terrain.lane, np.float32(LANE[i]), terrain.per_parcel(parcels[:, i]))
-        out.append(
-            np.select(
-                [cover == FOREST, cover == FARMLAND, cover == SETTLEMENT],
-                [GROUND[FOREST][i] * leaf * red_leaf, field, GROUND[SETTLEMENT][i] * house],
-                default=np.float32(GROUND[WATER][i]),
-            ).astype(np.float32)
-        )
-    return out
+        self._seeds = seeds
+        self._rough = noise("debris", 120.0, 2.4)
+        self._stand = noise("stand", 500.0, 2.8)  # larch, oak, clearings
+        self._autumn = noise("autumn", 700.0, 3.0)
+        rng = (seeds / "crop").rng
+        crop = rng.choice(len(PARCELS), N_PARCELS, p=PARCEL_SHARES)
+        tone = np.exp(0.12 * rng.standard_normal((N_PARCELS, 1)))
+        self._parcels = (np.array(PARCELS)[crop] * tone).astype(np.float32)
+
+    def bands(self, terrain: Terrain, debris: np.ndarray) -> dict[str, np.ndarray]:
+        """Bands of a terrain's window; the outermost two pixels see less of their surroundings."""
+        ground = self._ground(terrain)
+        bare = np.clip(1 + DEBRIS_TEXTURE * self._rough(terrain.window), 0.3, None)
+        light = _sunlight(terrain)
+        bands = {}
+        for i, name in enumerate(BANDS):
+            seen = ground[i] + debris * (DEBRIS[i] * bare - ground[i])
+            seen = ndimage.gaussian_filter(seen * light, 0.4, truncate=4)  # the sensor's point spread
+            noise = white((self._seeds / name).key, terrain.window)
+            band = HAZE[i] + seen * (1 + NOISE * noise) + 8 * noise
+            bands[name] = np.clip(np.rint(band), 1, 65535).astype(np.float32)
+        return bands
+
+    def _ground(self, terrain: Terrain) -> list[np.ndarray]:
+        """Reflectance of the ground without debris, one array for each band."""
+        window, cover = terrain.window, terrain.cover
+        crown = white((self._seeds / "crown").key, window)
+        leaf = np.exp(0.14 * self._stand(window) + 0.10 * crown)
+        autumn = np.clip(self._autumn(window) - 0.4, 0, 2)
+        house = np.exp(0.4 * white((self._seeds / "house").key, window))
+        out = []
+        for i in range(len(BANDS)):
+            red_leaf = 1 + (0.45, 0.1, 0.0)[i] * autumn
+            field = np.where(terrain.lane, np.float32(LANE[i]), self._parcels[terrain.parcel, i])
+            out.append(
+                np.select(
+                    [cover == FOREST, cover == FARMLAND, cover == SETTLEMENT],
+                    [GROUND[FOREST][i] * leaf * red_leaf, field, GROUND[SETTLEMENT][i] * house],
+                    default=np.float32(GROUND[WATER][i]),
+                ).astype(np.float32)
+            )
+        return out
 
 
 def _sunlight(terrain: Terrain) -> np.ndarray:

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..exceptions import SceneError
-from ..grid import Grid
-from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Terrain, fractal_field
+from ..grid import Grid, Window
+from ._noise import Noise, Seeds, grow
+from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Terrain, cells, samples
 
-__all__ = ["CLEARANCE", "draw_boxes", "draw_landslides", "footprint"]
+__all__ = ["CLEARANCE", "Footprint", "draw_boxes", "draw_landslides", "metric_grid"]
 
 # Areas in m2 that 10, 50 and 90 % of the Iburi landslides stay below (weak labels, 751 polygons and
 # a rule on the image): a lognormal with a longer upper half.
@@ -43,15 +44,23 @@ _STEPS = 12  # points along the path of a landslide
 _ROUNDS = 30
 
 
-def draw_landslides(rng: np.random.Generator, terrain: Terrain, grid: Grid, density: float) -> list[Any]:
-    """Outlines of landslides in map coordinates; those that touch are one.
+def metric_grid(ground: Any) -> Grid:
+    """Grid of the scene in metres from its upper left corner; outlines are drawn on it."""
+    from affine import Affine
+
+    north, east = ground.pixel
+    return Grid(None, Affine(east, 0, 0, 0, -north, 0), ground.shape)
+
+
+def draw_landslides(seeds: Seeds, ground: Any, grid: Grid, density: float) -> list[Any]:
+    """Outlines of landslides; those that touch are one.
 
     Parameters
     ----------
-    rng : Generator
-    terrain : Terrain
+    seeds : Seeds
+    ground : SimulatedGround or RealGround
     grid : Grid
-        North-up, square pixels.
+        Of the scene, in metres.
     density : float
         Landslides per km2, before those that touch are joined. At least one is drawn.
 
@@ -61,28 +70,66 @@ def draw_landslides(rng: np.random.Generator, terrain: Terrain, grid: Grid, dens
     """
     import shapely
 
-    pixel = grid.pixel_extent[0]
-    extent = grid.shape[0] * grid.shape[1] * pixel**2
-    areas = _areas(rng, max(1, round(density * extent / 1e6)), MAX_SHARE * extent)
-    starts = _start_weights(rng, terrain, pixel)
-    downhill = _downhill(terrain, pixel)
-    inner = shapely.box(*grid.bounds).buffer(-pixel, join_style="mitre")
+    extent = _extent(grid)
+    starts = _Starts(seeds, ground)
+    inner = shapely.box(*grid.bounds).buffer(-max(grid.pixel_extent), join_style="mitre")
     placed: list[Any] = []
-    for _ in range(_ROUNDS):
-        if not areas.size:
-            break
-        drawn = _outlines(rng, areas, starts, downhill, grid)
-        fits = shapely.within(drawn, inner)
-        placed += drawn[fits].tolist()
-        areas = areas[~fits]
+    one = len(list(cells(grid.shape))) == 1
+    for i, cell in enumerate(cells(grid.shape)):
+        rng = (seeds / "outline" / i).rng
+        weight, downhill, around = starts.of(cell)
+        expected = density * extent / 1e6 * starts.share(weight)
+        n = max(1, round(expected)) if one else int(expected + rng.random())
+        areas = _areas(rng, n, MAX_SHARE * extent)
+        for _ in range(_ROUNDS):
+            if not areas.size or not weight.any():
+                break
+            drawn = _outlines(rng, areas, np.cumsum(weight, dtype=np.float64), downhill, grid.crop(around))
+            fits = shapely.within(drawn, inner)
+            placed += drawn[fits].tolist()
+            areas = areas[~fits]
     if not placed:
         raise SceneError(
-            f"No landslide fits the scene of {grid.shape[0]} x {grid.shape[1]} pixels of {pixel:g} "
-            "m. Use a larger shape or another random_state."
+            f"No landslide fits the scene of {grid.shape[0]} x {grid.shape[1]} pixels of {grid.pixel_extent[0]:g} "
+            "m. Use a larger shape or another random_state (with dem=, ground that has slopes)."
         )
     joined = shapely.get_parts(shapely.union_all(placed))
     # A hole that touching landslides enclose is debris as well.
     return [shapely.Polygon(part.exterior) for part in joined]
+
+
+def _extent(grid: Grid) -> float:
+    """Square metres."""
+    return grid.shape[0] * grid.shape[1] * grid.pixel_extent[0] * grid.pixel_extent[1]
+
+
+class _Starts:
+    """How likely a landslide starts where."""
+
+    def __init__(self, seeds: Seeds, ground: Any) -> None:
+        self._ground, (rows, cols) = ground, ground.shape
+        self._cluster = Noise(seeds / "cluster", (1200.0 / ground.pixel[0], 1200.0 / ground.pixel[1]), 3.6)
+        self._margin = int(np.ceil(700.0 / min(ground.pixel)))  # a landslide, and the smoothing, beyond the cell
+        some = [self.of(window)[0] for window in samples(ground.shape)]
+        mean = sum(float(w.sum(dtype=np.float64)) for w in some) / sum(self._inside(w) for w in some)
+        self._total = mean * rows * cols
+
+    def _inside(self, weight: np.ndarray) -> int:
+        return (weight.shape[0] - 2 * self._margin) * (weight.shape[1] - 2 * self._margin)
+
+    def share(self, weight: np.ndarray) -> float:
+        """Share of the scene's landslides that start in a cell."""
+        return float(weight.sum(dtype=np.float64)) / self._total if self._total else 0.0
+
+    def of(self, cell: Window) -> tuple[np.ndarray, np.ndarray, Window]:
+        """Weight of each pixel, 0 about the cell, direction of steepest descent, and the window of both."""
+        around, m = grow(cell, self._margin), self._margin
+        terrain = self._ground.terrain(around)
+        slope = ndimage.gaussian_filter(terrain.slope, [START_SIZE / p for p in terrain.pixel])
+        steep = 1 / (1 + np.exp(-(slope - START_SLOPE) / START_SLOPE_WIDTH))
+        weight = steep * np.exp(CLUSTERING * self._cluster(around)) * ((terrain.cover == FOREST) & terrain.known)
+        weight[:m], weight[-m:], weight[:, :m], weight[:, -m:] = 0, 0, 0, 0
+        return weight, _downhill(terrain), around
 
 
 def _areas(rng: np.random.Generator, n: int, largest: float) -> np.ndarray:
@@ -94,19 +141,10 @@ def _areas(rng: np.random.Generator, n: int, largest: float) -> np.ndarray:
     return np.clip(areas, min(AREA_LIMITS[0], upper), upper)
 
 
-def _start_weights(rng: np.random.Generator, terrain: Terrain, pixel: float) -> np.ndarray:
-    """Cumulative chance that a landslide starts at a pixel, in C order."""
-    cluster = fractal_field(rng, terrain.dem.shape, 1200.0 / pixel, beta=3.6)
-    slope = ndimage.gaussian_filter(terrain.slope, START_SIZE / pixel)
-    steep = 1 / (1 + np.exp(-(slope - START_SLOPE) / START_SLOPE_WIDTH))
-    weight = steep * np.exp(CLUSTERING * cluster) * (terrain.cover == FOREST)
-    return np.cumsum(weight, dtype=np.float64)
-
-
-def _downhill(terrain: Terrain, pixel: float) -> np.ndarray:
-    """Direction (column, row) of steepest descent at the scale of a landslide, shape (2, ...)."""
-    smooth = ndimage.gaussian_filter(terrain.dem, 35.0 / pixel)
-    south, east = np.gradient(smooth, pixel)
+def _downhill(terrain: Terrain) -> np.ndarray:
+    """Direction (along a row, along a column) of steepest descent at the scale of a landslide, shape (2, ...)."""
+    smooth = ndimage.gaussian_filter(terrain.dem, [35.0 / p for p in terrain.pixel])
+    south, east = np.gradient(smooth, *terrain.pixel)
     return np.stack([-east, -south]) / np.maximum(np.hypot(east, south), 1e-6)
 
 
@@ -120,7 +158,7 @@ def _outlines(
     """One outline for each area: lobes that run down the slope from heads side by side."""
     import shapely
 
-    pixel, n = grid.pixel_extent[0], areas.size
+    pixel, n = np.array(grid.pixel_extent)[:, None], areas.size  # along a row, along a column
     head = np.searchsorted(starts, rng.random(n) * starts[-1], side="right")
     row, col = np.unravel_index(np.minimum(head, starts.size - 1), grid.shape)
     lobes = 1 + rng.poisson(np.minimum(areas / LOBE_AREA, 4.0))
@@ -130,8 +168,8 @@ def _outlines(
     width = np.sqrt(areas[of] / lobes[of] / (0.85 * elongation))
     step = (elongation - 1) * width / (_STEPS - 1)
     side = downhill[::-1, row, col] * np.array([[-1.0], [1.0]])  # along the contour line
-    place = rng.uniform(-0.6, 0.6, of.size) * lobes[of] * width / pixel
-    heads = np.stack([col, row])[:, of] + 0.5 + side[:, of] * place * (lobes[of] > 1)
+    place = rng.uniform(-0.6, 0.6, of.size) * lobes[of] * width
+    heads = np.stack([col, row])[:, of] + 0.5 + side[:, of] * place * (lobes[of] > 1) / pixel
     # The pixel drawn for its slope is the middle of the landslide, not its head.
     heads -= downhill[:, row, col][:, of] * step * (_STEPS - 1) / 2 / pixel
     path = _descend(rng, heads, step / pixel, downhill)
@@ -180,24 +218,41 @@ def _to_area(body: Any, area: float) -> Any:
     return affinity.scale(body, factor, factor).simplify(1.0)
 
 
-def footprint(rng: np.random.Generator, outlines: list[Any], grid: Grid, oversample: int = 4) -> np.ndarray:
-    """Share of each pixel that is fresh debris, 0 to 1, float32.
+class Footprint:
+    """Share of each pixel that is fresh debris, 0 to 1, float32; any window of it.
 
     The ground truth of the pictures: the inventory's outlines follow it only roughly, as drawn by
     hand. Edges are mixed pixels and frayed, and islands of trees stay inside.
     """
-    from rasterio.features import rasterize
 
-    rows, cols = grid.shape
-    fine = grid.rescale(0, 0, 1 / oversample, (rows * oversample, cols * oversample))
-    mask = rasterize(outlines, out_shape=fine.shape, transform=fine.transform, dtype="uint8")
-    share = mask.reshape(rows, oversample, cols, oversample).mean((1, 3), dtype=np.float32)
-    share = ndimage.gaussian_filter(share, 0.5)
-    frayed = fractal_field(rng, grid.shape, 60.0 / grid.pixel_extent[0], beta=2.5)
-    return np.clip(share + 0.15 * frayed * np.sqrt(share), 0, 1) * (share > 0.02)
+    _oversample = 4
+
+    def __init__(self, seeds: Seeds, outlines: list[Any], grid: Grid) -> None:
+        import shapely
+
+        self._outlines, self._grid = np.array(outlines, dtype=object), grid
+        self._tree = shapely.STRtree(self._outlines)
+        east, north = grid.pixel_extent
+        self._fray = Noise(seeds / "fray", (60.0 / north, 60.0 / east), 2.5)
+
+    def __call__(self, window: Window) -> np.ndarray:
+        import shapely
+        from rasterio.features import rasterize
+
+        wide, n = grow(window, 3), self._oversample
+        there = self._tree.query(shapely.box(*self._grid.crop(wide).bounds))
+        if not there.size:
+            return np.zeros((window.height, window.width), np.float32)
+        rows, cols = wide.height, wide.width
+        fine = self._grid.rescale(wide.row_off, wide.col_off, 1 / n, (rows * n, cols * n))
+        mask = rasterize(self._outlines[np.sort(there)], out_shape=fine.shape, transform=fine.transform, dtype="uint8")
+        share = mask.reshape(rows, n, cols, n).mean((1, 3), dtype=np.float32)
+        share = ndimage.gaussian_filter(share, 0.5)
+        share = np.clip(share + 0.15 * self._fray(wide) * np.sqrt(share), 0, 1) * (share > 0.02)
+        return share[3:-3, 3:-3]
 
 
-def draw_boxes(rng: np.random.Generator, terrain: Terrain, grid: Grid, landslides: list[Any]) -> list[Any]:
+def draw_boxes(seeds: Seeds, ground: Any, grid: Grid, landslides: list[Any]) -> list[Any]:
     """Boxes of forest, farmland, settlement and water, apart from each other and from landslides.
 
     Returns
@@ -206,25 +261,29 @@ def draw_boxes(rng: np.random.Generator, terrain: Terrain, grid: Grid, landslide
     """
     import shapely
 
-    pixel = grid.pixel_extent[0]
-    wanted = BOXES_PER_KM2 * grid.shape[0] * grid.shape[1] * pixel**2 / 1e6
     slides = shapely.STRtree(landslides)
-    inner = shapely.box(*grid.bounds).buffer(-pixel, join_style="mitre")
     for shrink in _SHRINK:
         accepted: list[Any] = []
-        for cover, share in _COVER_SHARE.items():
-            quota = max(1, round(share * wanted))
-            ground = _mostly(terrain.cover == cover, pixel)
-            boxes = _candidates(rng, ground, grid, 100 * quota, shrink)
-            boxes = boxes[shapely.within(boxes, inner)]
-            near = slides.query(boxes, predicate="dwithin", distance=CLEARANCE)[0]
-            accepted += _apart(np.delete(boxes, np.unique(near)), quota, accepted)
+        for i, cell in enumerate(cells(grid.shape)):
+            own = grid.crop(cell)
+            terrain = ground.terrain(cell)
+            inside: list[Any] = []
+            inner = shapely.box(*own.bounds).buffer(-max(grid.pixel_extent), join_style="mitre")
+            for cover, share in _COVER_SHARE.items():
+                rng = (seeds / "box" / i / shrink / cover).rng
+                quota = max(1, round(share * BOXES_PER_KM2 * _extent(own) / 1e6))
+                where = _mostly((terrain.cover == cover) & terrain.known, grid.pixel_extent[0])
+                boxes = _candidates(rng, where, own, 100 * quota, shrink)
+                boxes = boxes[shapely.within(boxes, inner)]
+                near = slides.query(boxes, predicate="dwithin", distance=CLEARANCE)[0]
+                inside += _apart(np.delete(boxes, np.unique(near)), quota, inside)
+            accepted += inside
         if accepted:
             return accepted
     raise SceneError(
         f"No polygon of other ground fits {CLEARANCE:g} m away from the {len(landslides)} "
-        f"landslides of the scene of {grid.shape[0]} x {grid.shape[1]} pixels of {pixel:g} m. Use a larger "
-        "shape, a lower density or another random_state."
+        f"landslides of the scene of {grid.shape[0]} x {grid.shape[1]} pixels of {grid.pixel_extent[0]:g} m. Use a "
+        "larger shape, a lower density or another random_state."
     )
 
 

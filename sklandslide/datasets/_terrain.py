@@ -1,13 +1,22 @@
-"""Ground of the simulated scene: fractal fields, relief, land cover and farm parcels."""
+"""Ground of the simulated scene, window by window: relief, land cover and farm parcels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import ndimage
 
-__all__ = ["FARMLAND", "FOREST", "SETTLEMENT", "WATER", "Terrain", "fractal_field", "make_terrain"]
+from ..grid import Grid, Window, tiles
+from ._noise import Noise, Seeds, grow
+
+__all__ = [
+    "CELL", "FARMLAND", "FOREST", "PARCELS", "SETTLEMENT", "WATER", "Pixel", "SimulatedGround", "Terrain", "cells",
+    "farm_parcels", "samples",
+]  # fmt: skip
 
 FOREST, FARMLAND, SETTLEMENT, WATER = range(4)
 
@@ -20,76 +29,175 @@ RIVER_WIDTH = 45.0  # metres, the Atsuma river with its banks
 # Distance in metres over which the terrain stops being fractal: valleys of some kilometres, and
 # gullies a few hundred metres apart, as on the DEM of Iburi (autocorrelation 0.46 at 240 m).
 VALLEY_SCALE, GULLY_SCALE = 4000.0, 750.0
+CREEP = 18.0  # metres; soil creep rounds what is shorter
 PARCEL_SIZE = (90.0, 170.0)  # metres, two sides of a farm parcel
-_PARCELS = 4096  # entries of the table from which parcels draw what grows on them
+PARCELS = 4096  # entries of the table from which parcels draw what grows on them
+FLOOR_SLOPE = 6.0  # degrees; the valley floor is flatter
+_EDGE = 4  # pixels that opening the valley floor twice looks at
+CELL = 1024  # pixels; a scene is made in squares of so many a side
+
+Pixel = tuple[float, float]  # metres on the ground along a column (north to south) and along a row
 
 
 @dataclass(frozen=True)
 class Terrain:
-    """Relief and land cover; every array has the shape of the scene."""
+    """Relief and land cover of a window; every array has the window's shape."""
 
+    window: Window
+    pixel: Pixel
     dem: np.ndarray  # metres
-    east: np.ndarray  # rise per metre towards the east (columns grow)
-    north: np.ndarray  # rise per metre towards the north (rows shrink)
+    east: np.ndarray  # rise per metre towards the east
+    north: np.ndarray  # rise per metre towards the north
     cover: np.ndarray  # FOREST, FARMLAND, SETTLEMENT or WATER
-    parcel: np.ndarray  # index of the farm parcel, 0 to 4095
+    parcel: np.ndarray  # index of the farm parcel, 0 to PARCELS - 1
     lane: np.ndarray  # True on the lanes between farm parcels
+    known: np.ndarray  # False where a real DEM has no data
 
     @property
     def slope(self) -> np.ndarray:
         """Slope in degrees."""
         return np.degrees(np.arctan(np.hypot(self.east, self.north)))
 
-    def per_parcel(self, values: np.ndarray) -> np.ndarray:
-        """One value for each parcel, from a table of 4096."""
-        return values[self.parcel]
 
-    n_parcels: int = _PARCELS
+def samples(shape: tuple[int, int]) -> list[Window]:
+    """Windows that stand for the scene where a quantile over all of it is asked for; all of a small one."""
+    rows, cols = shape
+    if max(rows, cols) <= CELL:
+        return [Window(0, 0, rows, cols)]
+    # Sixteen windows, or as many as lie side by side.
+    side = 256
+    return [
+        Window(int(row), int(col), min(side, rows), min(side, cols))
+        for row in np.linspace(0, max(0, rows - side), min(4, -(-rows // side)))
+        for col in np.linspace(0, max(0, cols - side), min(4, -(-cols // side)))
+    ]
 
 
-def fractal_field(
-    rng: np.random.Generator,
-    shape: tuple[int, int],
-    scale: float,
-    beta: float = 3.6,
-) -> np.ndarray:
-    """Gaussian random field with a power-law spectrum, float32, standard deviation 1.
+def cells(shape: tuple[int, int]) -> Iterator[Window]:
+    """The squares that a scene is made in."""
+    return tiles(shape, CELL)
+
+
+class SimulatedGround:
+    """Hills, valleys and land cover with the median slope of Iburi; any window of them.
 
     Parameters
     ----------
-    rng : Generator
-    shape : (int, int)
-    scale : float
-        Wavelength in pixels beyond which the spectrum is flat.
-    beta : float
-        Exponent of the power spectrum below that wavelength; 3.6 is a Hurst exponent of 0.8.
+    seeds : Seeds
+    grid : Grid
+        North-up, in metres.
     """
-    # The field is periodic: a margin keeps the opposite edges of the scene from matching.
-    full = tuple(fft.next_fast_len(n + int(min(n, scale)) + 1, real=True) for n in shape)
-    spectrum = fft.rfft2(rng.standard_normal(full, dtype=np.float32))
-    row, col = fft.fftfreq(full[0]), fft.rfftfreq(full[1])
-    power = (row[:, None] ** 2 + col[None, :] ** 2).astype(np.float32) + np.float32(scale**-2)
-    spectrum *= power ** np.float32(-beta / 4)
-    spectrum[0, 0] = 0
-    field = fft.irfft2(spectrum, s=full)
-    field /= field.std()
-    return np.ascontiguousarray(field[: shape[0], : shape[1]])
+
+    def __init__(self, seeds: Seeds, grid: Grid) -> None:
+        self.shape = grid.shape
+        east, north = grid.pixel_extent
+        self.pixel: Pixel = (north, east)
+        relief = partial(self._noise, finest=CREEP / min(self.pixel))
+        self._line = relief(seeds / "line", VALLEY_SCALE, 4.4)
+        self._swell = relief(seeds / "swell", VALLEY_SCALE, 4.4)
+        self._spurs = relief(seeds / "spurs", GULLY_SCALE, 6.0)
+        self._ribs = relief(seeds / "ribs", GULLY_SCALE / 2.2, 6.0)
+        self._rough = relief(seeds / "rough", GULLY_SCALE, 3.6)
+        self._town = self._noise(seeds / "town", 500.0, 3.0)
+        self._lake = self._noise(seeds / "lake", 900.0, 4.2)
+        self._district = self._noise(seeds / "district", 1500.0, 4.0)
+        rng = (seeds / "parcels").rng
+        self._bearings, self._shifts = rng.uniform(0, np.pi, 2), rng.random(PARCELS)
+        self._last: tuple[Window, Terrain] | None = None
+        self._measure()
+
+    def _noise(self, seeds: Seeds, metres: float, beta: float, finest: float = 1.0) -> Noise:
+        return Noise(seeds, (metres / self.pixel[0], metres / self.pixel[1]), beta, finest)
+
+    def _measure(self) -> None:
+        """Find the quantiles over the scene that its parts are set by."""
+        some = samples(self.shape)
+        height = np.concatenate([np.abs(self._line(window)).ravel() for window in some])
+        self._foot, self._shoulder = np.quantile(height, [VALLEY_SHARE, VALLEY_SHARE + 0.3])
+        self._steepness, self._base = 1.0, 0.0
+        relief = [self._relief(window) for window in some]
+        rise = np.concatenate([np.hypot(east, north).ravel() for _, east, north in relief])
+        self._steepness = float(np.tan(np.radians(MEDIAN_SLOPE)) / np.median(rise))
+        self._base = 10.0 - self._steepness * min(float(dem.min()) for dem, _, _ in relief)
+        floor = [self._floor(window, self._relief(grow(window, _EDGE))) for window in some]
+        town = [self._town(window) for window in some]
+        lake = [self._lake(window) - 0.3 * t for window, t in zip(some, town, strict=True)]
+        self._town_level = _level(town, floor, SETTLEMENT_SHARE)
+        self._lake_level = _level(lake, floor, LAKE_SHARE)
+
+    def terrain(self, window: Window) -> Terrain:
+        """Relief and land cover of a window, which may reach beyond the scene."""
+        if self._last is None or self._last[0] != window:  # the same window is asked for several times in a row
+            relief = self._relief(grow(window, _EDGE))
+            cover = self._land_cover(window, self._floor(window, relief))
+            parcel, lane = self._parcels(window)
+            dem, east, north = (np.ascontiguousarray(field[_EDGE:-_EDGE, _EDGE:-_EDGE]) for field in relief)
+            known = np.ones(cover.shape, bool)
+            self._last = window, Terrain(window, self.pixel, dem, east, north, cover, parcel, lane, known)
+        return self._last[1]
+
+    def _hills(self, height: np.ndarray) -> np.ndarray:
+        """0 on the valley floor, 1 on the hills."""
+        return _smoothstep((height - self._foot) / max(self._shoulder - self._foot, 1e-6))
+
+    def _relief(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Elevation and its rise towards east and north: valley sides dissected by gullies."""
+        margin = int(np.ceil(4 * CREEP / min(self.pixel))) + 2
+        wide = grow(window, margin)
+        height = np.abs(self._line(wide))
+        # |noise| has creases where the noise is zero: gullies between rounded spurs, and smaller ones
+        # that cut into the spurs.
+        spurs, ribs = np.abs(self._spurs(wide)), np.abs(self._ribs(wide))
+        ridges = 1.2 * spurs + 0.55 * ribs * np.minimum(spurs + 0.4, 1) + 0.08 * self._rough(wide)
+        dem = np.maximum(height - self._foot, 0) * 1.6 + self._hills(height) * (ridges + 0.25)
+        dem += 0.02 * self._swell(wide)
+        dem = ndimage.gaussian_filter(dem, [CREEP / p for p in self.pixel])
+        dem = (self._steepness * dem + self._base).astype(np.float32)
+        south, east = np.gradient(dem, *self.pixel)
+        inner = np.s_[margin:-margin, margin:-margin]
+        return dem[inner], east[inner], -south[inner]
+
+    def _floor(self, window: Window, relief: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+        """True on the flat valley floor; the relief has an edge of `_EDGE` pixels about the window."""
+        _, east, north = relief
+        flat = np.hypot(east, north) < np.tan(np.radians(FLOOR_SLOPE))
+        floor = flat & (self._hills(np.abs(self._line(grow(window, _EDGE)))) < 0.02)
+        return ndimage.binary_opening(floor, iterations=2)[_EDGE:-_EDGE, _EDGE:-_EDGE]
+
+    def _land_cover(self, window: Window, floor: np.ndarray) -> np.ndarray:
+        """Forest on the hills; farmland, settlements, a river and lakes on the valley floor."""
+        town = self._town(window)
+        cover = np.full(floor.shape, FOREST, np.uint8)
+        cover[floor] = FARMLAND
+        cover[floor & (town > self._town_level)] = SETTLEMENT
+        cover[floor & (self._lake(window) - 0.3 * town > self._lake_level)] = WATER
+        # Valleys follow the zero line of a smooth field: a river can run along it and the land rises to
+        # both sides, with no drainage to be computed. The distance, to first order: field over gradient.
+        line = self._line(grow(window, 1))
+        away = np.abs(line) / np.maximum(np.hypot(*np.gradient(line, *self.pixel)), 1e-9)
+        cover[floor & (away[1:-1, 1:-1] < RIVER_WIDTH / 2)] = WATER
+        return cover
+
+    def _parcels(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        district = self._district(window) > 0
+        return farm_parcels(window, self.pixel, district, self._bearings, self._shifts)
 
 
-def make_terrain(rng: np.random.Generator, shape: tuple[int, int], pixel_size: float) -> Terrain:
-    """Make relief with the median slope of Iburi and the land cover that goes with it."""
-    valley_rng, relief_rng, cover_rng = rng.spawn(3)
-    # Valleys follow the zero line of a smooth field: a river can run along it and the land rises to
-    # both sides, with no drainage to be computed.
-    line = fractal_field(valley_rng, shape, VALLEY_SCALE / pixel_size, beta=4.4)
-    height = np.abs(line)
-    foot, shoulder = np.quantile(height, [VALLEY_SHARE, min(1.0, VALLEY_SHARE + 0.3)])
-    hills = _smoothstep((height - foot) / max(shoulder - foot, 1e-6))
-    dem = _relief(relief_rng, shape, pixel_size, height - foot, hills)
-    south, east = np.gradient(dem, pixel_size)
-    cover = _land_cover(cover_rng, line, hills, np.hypot(south, east), pixel_size)
-    parcel, lane = _parcels(cover_rng, shape, pixel_size)
-    return Terrain(dem, east, -south, cover, parcel, lane)
+def farm_parcels(
+    window: Window, pixel: Pixel, district: np.ndarray, bearings: np.ndarray, shifts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Farm parcels: two brick patterns of different bearing, each in its own districts."""
+    angle = np.where(district, bearings[0], bearings[1])
+    row = (window.row_off + np.arange(window.height))[:, None] * pixel[0]
+    col = (window.col_off + np.arange(window.width))[None, :] * pixel[1]
+    cos, sin = np.cos(angle), np.sin(angle)
+    across = (col * cos + row * sin) / PARCEL_SIZE[0]
+    strip = np.floor(across).astype(np.int64)
+    along = (row * cos - col * sin) / PARCEL_SIZE[1] + shifts[strip % PARCELS]
+    brick = np.floor(along).astype(np.int64)
+    parcel = (strip * 73856093 ^ brick * 19349663 ^ district * 83492791) % PARCELS
+    lane = (across - strip < 8.0 / PARCEL_SIZE[0]) | (along - brick < 8.0 / PARCEL_SIZE[1])
+    return parcel.astype(np.int16), lane
 
 
 def _smoothstep(x: np.ndarray) -> np.ndarray:
@@ -97,67 +205,7 @@ def _smoothstep(x: np.ndarray) -> np.ndarray:
     return x * x * (3 - 2 * x)
 
 
-def _relief(
-    rng: np.random.Generator,
-    shape: tuple[int, int],
-    pixel_size: float,
-    above_valley: np.ndarray,
-    hills: np.ndarray,
-) -> np.ndarray:
-    """Elevation in metres: rising valley sides, dissected by gullies, flat on the valley floor."""
-    gully = GULLY_SCALE / pixel_size
-    # |noise| has creases where the noise is zero: gullies between rounded spurs, and smaller ones
-    # that cut into the spurs.
-    spurs = np.abs(fractal_field(rng, shape, gully, beta=6.0))
-    ribs = np.abs(fractal_field(rng, shape, gully / 2.2, beta=6.0))
-    rough = fractal_field(rng, shape, gully, beta=3.6)
-    ridges = 1.2 * spurs + 0.55 * ribs * np.minimum(spurs + 0.4, 1) + 0.08 * rough
-    dem = np.maximum(above_valley, 0) * 1.6 + hills * (ridges + 0.25)
-    dem += 0.02 * fractal_field(rng, shape, VALLEY_SCALE / pixel_size, beta=4.4)
-    dem = ndimage.gaussian_filter(dem, 18.0 / pixel_size)  # soil creep rounds what is shorter
-    south, east = np.gradient(dem, pixel_size)
-    dem *= np.tan(np.radians(MEDIAN_SLOPE)) / np.median(np.hypot(south, east))
-    return (dem - dem.min() + 10.0).astype(np.float32)
-
-
-def _land_cover(
-    rng: np.random.Generator,
-    line: np.ndarray,
-    hills: np.ndarray,
-    rise: np.ndarray,
-    pixel_size: float,
-) -> np.ndarray:
-    """Forest on the hills; farmland, settlements, a river and lakes on the valley floor."""
-    floor = (hills < 0.02) & (rise < np.tan(np.radians(6)))
-    floor = ndimage.binary_opening(floor, iterations=2)
-    cover = np.full(line.shape, FOREST, np.uint8)
-    cover[floor] = FARMLAND
-    if not floor.any():
-        return cover
-    town = fractal_field(rng, line.shape, 500.0 / pixel_size, beta=3.0)
-    cover[floor & (town > np.quantile(town[floor], 1 - SETTLEMENT_SHARE))] = SETTLEMENT
-    lake = fractal_field(rng, line.shape, 900.0 / pixel_size, beta=4.2)
-    lake -= 0.3 * town
-    cover[floor & (lake > np.quantile(lake[floor], 1 - LAKE_SHARE))] = WATER
-    # Distance to the zero line, to first order: the field over its gradient.
-    away = np.abs(line) / np.maximum(np.hypot(*np.gradient(line, pixel_size)), 1e-9)
-    cover[floor & (away < RIVER_WIDTH / 2)] = WATER
-    return cover
-
-
-def _parcels(rng: np.random.Generator, shape: tuple[int, int], pixel_size: float) -> tuple[np.ndarray, np.ndarray]:
-    """Farm parcels: two brick patterns of different bearing, each in its own districts."""
-    district = fractal_field(rng, shape, 1500.0 / pixel_size, beta=4.0) > 0
-    angles = rng.uniform(0, np.pi, 2)
-    angle = np.where(district, angles[0], angles[1]).astype(np.float32)
-    row = (np.arange(shape[0], dtype=np.float32) * np.float32(pixel_size))[:, None]
-    col = (np.arange(shape[1], dtype=np.float32) * np.float32(pixel_size))[None, :]
-    cos, sin = np.cos(angle), np.sin(angle)
-    across = (col * cos + row * sin) / PARCEL_SIZE[0]
-    strip = np.floor(across).astype(np.int64)
-    shift = rng.random(_PARCELS, dtype=np.float32)[strip % _PARCELS]
-    along = (row * cos - col * sin) / PARCEL_SIZE[1] + shift
-    brick = np.floor(along).astype(np.int64)
-    parcel = (strip * 73856093 ^ brick * 19349663 ^ district * 83492791) % _PARCELS
-    lane = (across - strip < 8.0 / PARCEL_SIZE[0]) | (along - brick < 8.0 / PARCEL_SIZE[1])
-    return parcel.astype(np.int16), lane
+def _level(field: list[Any], floor: list[Any], share: float) -> float:
+    """Value that so large a share of the valley floor exceeds; infinite where there is no floor."""
+    values = np.concatenate([f[ground] for f, ground in zip(field, floor, strict=True)])
+    return float(np.quantile(values, 1 - share)) if values.size else np.inf
