@@ -50,7 +50,8 @@ def background_image(background: Any, grid: Grid, margin: float) -> tuple[np.nda
     SceneError
         If the background is no scene, has another CRS or shows none of the map's ground.
     BandError
-        If bands are missing or their number is neither one nor three.
+        If bands, or the DEM for a hillshade, are missing, or the number of bands is neither one nor
+        three.
 
     Examples
     --------
@@ -83,6 +84,14 @@ def _recipe(wanted: Any, available: tuple[str, ...]) -> tuple[str, ...] | None:
         if {"Red", "Green", "Blue"} <= set(available):
             return ("Red", "Green", "Blue")
         return None if "DEM" in available else (available[0],)
+    # A band of that name is what its owner means by it.
+    if isinstance(wanted, str) and wanted == "hillshade" and wanted not in available:
+        if "DEM" not in available:
+            raise BandError(
+                f"The background has no DEM to shade; it has the bands {', '.join(available)}. Give a scene with a "
+                "band DEM, or name one of the bands in place of 'hillshade'."
+            )
+        return None
     recipe = resolve_composite([wanted] if wanted in available else wanted, available)
     if len(recipe) not in (1, 3):
         raise BandError(

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "area_scores",
     "confusion_counts",
     "confusion_scores",
     "false_alarm_areas",
+    "hits_by_size",
     "landslide_hits",
     "map_scores",
+    "on_map_and_hit",
 ]
 
 
@@ -134,16 +137,135 @@ def landslide_hits(pixels: Any, owners: Any, n_landslides: int, predicted: Any, 
     >>> landslide_hits([0, 1, 3], [0, 0, 1], 3, predicted=[[0, 1], [0, 0]])
     {'n_landslides': 2, 'n_hit': 1, 'n_outside': 1}
     """
+    on_map, hit = on_map_and_hit(pixels, owners, n_landslides, predicted, valid)
+    return {
+        "n_landslides": int(on_map.sum()),
+        "n_hit": int(hit.sum()),
+        "n_outside": int(n_landslides - on_map.sum()),
+    }
+
+
+def on_map_and_hit(
+    pixels: Any, owners: Any, n_landslides: int, predicted: Any, valid: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which landslides lie on the valid map, and which of these are hit.
+
+    Parameters
+    ----------
+    pixels, owners, n_landslides, predicted, valid
+        As in `landslide_hits`.
+
+    Returns
+    -------
+    on_map, hit : ndarray of shape (n_landslides,), bool
+        Whether a landslide has a valid pixel, and one that is predicted.
+
+    Examples
+    --------
+    >>> from sklandslide.metrics import on_map_and_hit
+    >>> [each.tolist() for each in on_map_and_hit([0, 1, 3], [0, 0, 1], 3, predicted=[[0, 1], [0, 0]])]
+    [[True, True, False], [True, False, False]]
+    """
     pixels, owners = np.asarray(pixels, np.int64), np.asarray(owners, np.int64)
     predicted = np.asarray(predicted, bool).ravel()
     known = np.ones(predicted.shape, bool) if valid is None else np.asarray(valid, bool).ravel()
-    on_map = known[pixels]
-    inside = np.bincount(owners[on_map], minlength=n_landslides) > 0
-    hit = np.bincount(owners[on_map & predicted[pixels]], minlength=n_landslides) > 0
+    valid_pixel = known[pixels]
+    on_map = np.bincount(owners[valid_pixel], minlength=n_landslides) > 0
+    hit = np.bincount(owners[valid_pixel & predicted[pixels]], minlength=n_landslides) > 0
+    return on_map, hit
+
+
+def hits_by_size(areas_m2: Any, on_map: Any, hit: Any, edges: Any) -> dict[str, np.ndarray]:
+    """Share of landslides hit in each class of size.
+
+    Parameters
+    ----------
+    areas_m2 : array-like of float, shape (n,)
+        Area of each landslide.
+    on_map, hit : array-like of bool, shape (n,)
+        As `on_map_and_hit` gives them; landslides off the map are in no class.
+    edges : sequence of float
+        Limits between the classes, larger than 0 and increasing. k limits make k + 1 classes; a landslide whose area
+        is a limit belongs to the class above it.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (k + 1,)
+        ``area_from_m2``, ``area_to_m2`` (infinite in the last class), ``n_landslides``, ``n_hit`` and ``hit_rate`` =
+        n_hit / n_landslides, NaN where there is no landslide.
+
+    Raises
+    ------
+    ValueError
+        If the edges are not increasing numbers larger than 0.
+
+    Examples
+    --------
+    >>> from sklandslide.metrics import hits_by_size
+    >>> table = hits_by_size([500, 1000, 3000], [True, True, True], [False, True, True], edges=[1000])
+    >>> table["n_landslides"].tolist(), table["hit_rate"].tolist()
+    ([1, 2], [0.0, 1.0])
+    """
+    limits = _size_limits(edges)
+    on_map, hit = np.asarray(on_map, bool), np.asarray(hit, bool)
+    sizes = np.searchsorted(limits, np.asarray(areas_m2, float), side="right")
+    n_landslides = np.bincount(sizes[on_map], minlength=len(limits) + 1)
+    n_hit = np.bincount(sizes[on_map & hit], minlength=len(limits) + 1)
     return {
-        "n_landslides": int(inside.sum()),
-        "n_hit": int(hit.sum()),
-        "n_outside": int(n_landslides - inside.sum()),
+        "area_from_m2": np.array([0.0, *limits]),
+        "area_to_m2": np.array([*limits, np.inf]),
+        "n_landslides": n_landslides,
+        "n_hit": n_hit,
+        "hit_rate": np.array([_share(part, whole) for part, whole in zip(n_hit, n_landslides, strict=True)]),
+    }
+
+
+def _size_limits(edges: Any) -> np.ndarray:
+    try:
+        limits = np.asarray(edges)
+    except ValueError:  # ragged
+        limits = np.empty((0, 0))
+    numbers = limits.ndim == 1 and (limits.dtype.kind in "iuf" or not limits.size)
+    limits = limits.astype(float) if numbers else limits
+    if not (numbers and np.isfinite(limits).all() and (limits > 0).all() and (np.diff(limits) > 0).all()):
+        raise ValueError(
+            f"edges={edges!r} are no limits of size classes; they are finite areas in square metres, larger than 0 and "
+            "increasing. Give for instance (1000, 10000), and leave out 0 and infinity, which are always there."
+        )
+    return limits
+
+
+def area_scores(red_m2: float, landslide_m2: float, both_m2: float) -> dict[str, float]:
+    """Precision and recall of area, from areas on the ground within the valid map.
+
+    Parameters
+    ----------
+    red_m2 : float
+        Area predicted as landslide.
+    landslide_m2 : float
+        Area of the landslides, ground on several of them counted once.
+    both_m2 : float
+        Area of the intersection.
+
+    Returns
+    -------
+    dict
+        ``area_precision`` = both_m2 / red_m2, ``area_recall`` = both_m2 / landslide_m2; NaN where the divisor is 0;
+        and the three areas in square kilometres, ``red_km2``, ``landslide_km2`` and ``hit_km2``.
+
+    Examples
+    --------
+    >>> from sklandslide.metrics import area_scores
+    >>> scores = area_scores(red_m2=4e6, landslide_m2=2e6, both_m2=1e6)
+    >>> scores["area_precision"], scores["area_recall"]
+    (0.25, 0.5)
+    """
+    return {
+        "area_precision": _share(both_m2, red_m2),
+        "area_recall": _share(both_m2, landslide_m2),
+        "red_km2": red_m2 / 1e6,
+        "landslide_km2": landslide_m2 / 1e6,
+        "hit_km2": both_m2 / 1e6,
     }
 
 
@@ -180,7 +302,7 @@ def false_alarm_areas(truth: Any, predicted: Any, valid: Any = None) -> int:
 def map_scores(
     pixels: Any, owners: Any, n_landslides: int, *, predicted: Any, valid: Any, valid_km2: float
 ) -> dict[str, float]:
-    """Every score of a map: by pixel, by landslide and by false alarm.
+    """Scores of a map by pixel, by landslide and by false alarm.
 
     Parameters
     ----------
@@ -194,7 +316,7 @@ def map_scores(
     Returns
     -------
     dict
-        The scores that `sklandslide.LandslideMap.score` describes.
+        The scores that `sklandslide.LandslideMap.score` describes, but those of `area_scores`.
 
     Examples
     --------

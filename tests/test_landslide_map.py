@@ -24,6 +24,7 @@ from sklandslide.exceptions import (
 )
 from sklandslide.grid import Grid, Window
 from sklandslide.imagery import background_image
+from sklandslide.mapping.ground import covered_pixels, polygon_areas
 from sklandslide.mapping.landslide_map import LandslideMap
 from sklandslide.mapping.vectors import landslide_pixels
 from sklandslide.scene import Scene
@@ -257,6 +258,220 @@ class TestScore:
     def test_inventory_errors_reach_the_user(self, small):
         with pytest.raises(InventoryError, match="column"):
             small.score(geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs="EPSG:32654"))
+
+
+def random_landslides(m, n=25, seed=0):
+    """Stars of many sizes, some with a hole, overlapping, some on nodata or partly or wholly off the map."""
+    rng = np.random.default_rng(seed)
+    rows, cols = m.grid.shape
+    out = []
+    for number in range(n):
+        centre = rng.uniform([-4, -4], [rows + 4, cols + 4])
+        angle = np.linspace(0, 2 * np.pi, 13)[:-1]
+        radius = rng.uniform(0.4, 1) * rng.uniform(0.2, 4) * rng.uniform(0.5, 1, 12)
+        shell, hole = (centre + (r * radius * [np.sin(angle), np.cos(angle)]).T for r in (1, 0.4))
+        rings = [m.grid.xy(*ring.T) for ring in (shell, hole)]
+        out.append(shapely.Polygon(rings[0], [rings[1]] if number % 3 == 0 else None))
+    assert shapely.is_valid(out).all()
+    return out
+
+
+def ground_m2(geometry, m):
+    """Area on the ellipsoid, by pyproj, where the map is geographic."""
+    if m.grid.crs is not None and m.grid.crs.is_geographic:
+        geod = pyproj.Geod(ellps="WGS84")
+        return sum(abs(geod.geometry_area_perimeter(part)[0]) for part in shapely.get_parts(geometry))
+    scale = 1 if m.grid.crs is None else 0.9996  # of UTM on its central meridian
+    return geometry.area / scale**2
+
+
+class TestAreaScores:
+    def test_the_maps_own_polygons_score_one(self, noisy):
+        scores = noisy.score(inventory_of(noisy.polygons(0.5).geometry.tolist(), noisy))
+        assert scores["area_precision"] == pytest.approx(1, abs=1e-9)
+        assert scores["area_recall"] == pytest.approx(1, abs=1e-9)
+        assert scores["red_km2"] == pytest.approx(noisy.polygons(0.5)["area_m2"].sum() / 1e6)
+
+    def test_areas_are_those_of_polygons_cut_with_polygons(self, noisy):
+        landslides = random_landslides(noisy)
+        scores = noisy.score(inventory_of(landslides, noisy))
+        rows, cols = np.nonzero(~np.isnan(noisy.probability))
+        valid = shapely.union_all([pixel_box(noisy, row, col) for row, col in zip(rows, cols, strict=True)])
+        # A landslide is on the map if the rule by pixel says so.
+        on_map = [noisy.score(inventory_of([each], noisy))["n_landslides"] for each in landslides]
+        assert 5 < sum(on_map) < len(landslides)
+        inventory = shapely.union_all(np.array(landslides)[np.array(on_map, bool)])
+        red = shapely.union_all(noisy.polygons(0.5).geometry.to_numpy())
+        areas = [ground_m2(shapely.intersection(inventory, ground), noisy) for ground in (red, valid)]
+        assert scores["hit_km2"] == pytest.approx(areas[0] / 1e6, rel=1e-4)
+        assert scores["landslide_km2"] == pytest.approx(areas[1] / 1e6, rel=1e-4)
+        assert scores["area_precision"] == pytest.approx(areas[0] / ground_m2(red, noisy), rel=1e-4)
+        assert scores["area_recall"] == pytest.approx(areas[0] / areas[1], rel=1e-4)
+        assert 0 < scores["area_precision"] < 1
+        assert 0 < scores["area_recall"] < 1
+
+    def test_order_doubles_and_parts_do_not_matter(self, noisy):
+        landslides = random_landslides(noisy)
+        names = ("area_precision", "area_recall", "red_km2", "landslide_km2", "hit_km2")
+        wanted = [noisy.score(inventory_of(landslides, noisy))[name] for name in names]
+        for same in (landslides[::-1], landslides + landslides[:7]):
+            scores = noisy.score(inventory_of(same, noisy))
+            assert [scores[name] for name in names] == pytest.approx(wanted, rel=1e-9)
+
+    def test_a_map_of_whole_pixels_scores_as_its_pixels(self, small):
+        inventory = [pixel_box(small, 0, 1, 2, 2), pixel_box(small, 4, 4, 1, 2), pixel_box(small, 2, 6, 1, 2)]
+        scores = small.score(inventory_of(inventory, small))
+        assert scores["area_precision"] == pytest.approx(scores["precision"], rel=1e-6)
+        assert scores["area_recall"] == pytest.approx(scores["recall"], rel=1e-6)
+
+    def test_by_hand(self, small):
+        # Three quarters of a red pixel and a quarter of one that is not.
+        parts = [pixel_box(small, 4, 5.25, 1, 1), pixel_box(small, 4.0, 5.25, 1, 0.5)]
+        scores = small.score(inventory_of(parts, small))
+        assert scores["area_recall"] == pytest.approx(0.75)
+        assert scores["area_precision"] == pytest.approx(0.75 / 5)
+        assert scores["landslide_km2"] == pytest.approx(400e-6 / 0.9996**2, rel=1e-6)
+
+    def test_geographic_degrees_are_not_areas(self, tmp_path):
+        # Two landslides of equal size in degrees, at 60 and near 0 degrees north; the northern one is found.
+        t = Affine(0.1, 0, 10, 0, -0.1, 61)
+        values = np.zeros((620, 4))
+        values[10:12, 1:3] = 1
+        m = LandslideMap.open(write_map(tmp_path / "m.tif", values, t, "EPSG:4326"))
+        north, south = pixel_box(m, 10, 1, 2, 2), pixel_box(m, 600, 1, 2, 2)
+        recall = ground_m2(north, m) / (ground_m2(north, m) + ground_m2(south, m))
+        scores = m.score(inventory_of([north, south], m))
+        assert 0.3 < recall < 0.35
+        assert scores["area_recall"] == pytest.approx(recall, rel=1e-3)
+        assert scores["recall"] == 0.5
+
+    def test_nodata_counts_nowhere(self, small, tmp_path):
+        landslide = pixel_box(small, 1, 6, 1, 2)  # its right half is nodata
+        scores = small.score(inventory_of([landslide], small))
+        assert scores["landslide_km2"] == pytest.approx(400e-6, rel=1e-3)
+        values = small.probability
+        values[1, 6] = 1
+        m = LandslideMap.open(write_map(tmp_path / "found.tif", values))
+        assert m.score(inventory_of([landslide], m))["area_recall"] == pytest.approx(1)
+
+    def test_landslides_off_the_map_count_as_outside_and_nowhere_else(self, small):
+        # The last two reach into valid pixels, but over no centre: pixel, landslide and area agree on the rule.
+        off = [
+            pixel_box(small, 40, 1),
+            pixel_box(small, 0, 7),
+            pixel_box(small, 2, 6.7, 1, 1.3),
+            pixel_box(small, -3, 1, 3.3),
+        ]
+        on = [pixel_box(small, 1, 1)]
+        alone, all_of_them = (small.score(inventory_of(each, small)) for each in (on, on + off))
+        assert all_of_them.pop("n_outside") == alone.pop("n_outside") + 4
+        assert all_of_them == alone
+
+    def test_nothing_red_and_no_landslide_on_the_map(self, small):
+        scores = small.score(inventory_of([pixel_box(small, 1, 1)], small), threshold=1)
+        assert math.isnan(scores["area_precision"])
+        assert scores["area_recall"] == 0
+        scores = small.score(inventory_of([pixel_box(small, 40, 1)], small))
+        assert math.isnan(scores["area_recall"])
+        assert scores["area_precision"] == 0
+
+
+class TestCoverage:
+    @pytest.mark.parametrize("block", [1 << 20, 64])
+    def test_shares_are_those_of_each_pixel_cut_with_the_polygons(self, noisy, monkeypatch, block):
+        monkeypatch.setattr("sklandslide.mapping.ground._BLOCK", block)
+        landslides = random_landslides(noisy, seed=1)
+        found = np.zeros(noisy.grid.shape)
+        np.add.at(found.ravel(), *covered_pixels(landslides, noisy.grid))
+        boxes = np.array([[pixel_box(noisy, i, j) for j in range(found.shape[1])] for i in range(found.shape[0])])
+        wanted = shapely.area(shapely.intersection(boxes, shapely.union_all(landslides))) / shapely.area(boxes)
+        assert np.count_nonzero((wanted > 0.01) & (wanted < 0.99)) > 50
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+    def test_larger_than_the_map(self, small):
+        for landslide in (pixel_box(small, -50, -60, 200, 300), pixel_box(small, 0, 0, *small.grid.shape)):
+            pixels, share = covered_pixels([landslide], small.grid)
+            np.testing.assert_array_equal(pixels, np.arange(48))
+            np.testing.assert_allclose(share, 1)
+
+    @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:2263", "EPSG:32618"])
+    def test_areas_of_polygons_on_the_ground(self, tmp_path, crs):
+        to = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+        x, y = to.transform(-73.95, 40.72)
+        step = 5e-4 if crs == "EPSG:4326" else 50
+        m = LandslideMap.open(write_map(tmp_path / "m.tif", np.ones((8, 9)), Affine(step, 0, x, 0, -step, y), crs))
+        landslides = [pixel_box(m, 1, 1, 2, 3), pixel_box(m, -3, 4, 6, 2)]
+        geographic = geopandas.GeoSeries(landslides, crs=m.grid.crs).to_crs("EPSG:4326")
+        wanted = [abs(pyproj.Geod(ellps="WGS84").geometry_area_perimeter(each)[0]) for each in geographic]
+        np.testing.assert_allclose(polygon_areas(np.array(landslides), m.grid), wanted, rtol=2e-3)
+
+
+class TestHitRates:
+    @pytest.mark.parametrize("threshold, edges", [(0.5, (1000, 10_000)), (0.95, [300, 400, 4000]), (0.8, ())])
+    def test_classes_add_up_to_the_scores(self, noisy, threshold, edges):
+        inventory = inventory_of(random_landslides(noisy, 40), noisy)
+        table = noisy.hit_rates(inventory, threshold=threshold, edges=edges)
+        scores = noisy.score(inventory, threshold=threshold)
+        assert len(table) == len(edges) + 1
+        assert table["n_landslides"].sum() == scores["n_landslides"] > 20
+        assert table["n_hit"].sum() == scores["n_hit"] > 0
+        assert scores["n_outside"] > 0
+        some = table[table["n_landslides"] > 0]
+        np.testing.assert_allclose(some["hit_rate"], some["n_hit"] / some["n_landslides"])
+        again = noisy.hit_rates(inventory[::-1], threshold=threshold, edges=edges)
+        assert again.equals(table)
+
+    def test_by_hand(self, small):
+        landslides = [
+            pixel_box(small, 1, 1),  # 400 m2, hit
+            pixel_box(small, 3, 1),  # 400 m2, missed
+            pixel_box(small, 1, 1, 1, 3),  # 1200 m2, hit
+            pixel_box(small, 4, 5, 1, 40),  # 16,000 m2, most of it off the map, hit
+            pixel_box(small, 40, 5),  # off the map
+            pixel_box(small, 2, 7),  # on nodata
+        ]
+        table = small.hit_rates(
+            inventory_of([*landslides, pixel_box(small, 1, 2)], small, ["landslide"] * 6 + ["farm"])
+        )
+        assert table.to_dict("list") == {
+            "area_from_m2": [0, 1000, 10_000],
+            "area_to_m2": [1000, 10_000, math.inf],
+            "n_landslides": [2, 1, 1],
+            "n_hit": [1, 1, 1],
+            "hit_rate": [0.5, 1, 1],
+        }
+
+    def test_an_area_on_the_limit_is_in_the_class_above(self, tmp_path):
+        m = LandslideMap.open(write_map(tmp_path / "m.tif", np.ones((6, 8)), crs=None))
+        inventory = inventory_of([pixel_box(m, 1, 1), pixel_box(m, 3, 3)], m)
+        table = m.hit_rates(inventory, edges=[400, 401])
+        assert table["n_landslides"].tolist() == [0, 2, 0]
+        assert math.isnan(table["hit_rate"][0])
+
+    def test_areas_of_a_geographic_map_are_those_on_the_ground(self, tmp_path):
+        m = LandslideMap.open(write_map(tmp_path / "m.tif", np.ones((6, 8)), GEOGRAPHIC, "EPSG:4326"))
+        landslide = pixel_box(m, 1, 1, 2, 3)
+        area = ground_m2(landslide, m)
+        for edge, wanted in ((0.998 * area, [0, 1]), (1.002 * area, [1, 0])):
+            assert m.hit_rates(inventory_of([landslide], m), edges=[edge])["n_hit"].tolist() == wanted
+
+    def test_class_and_column(self, small):
+        inventory = inventory_of([pixel_box(small, 4, 5)], small, ["slide"])
+        assert small.hit_rates(inventory, positive="slide")["n_hit"].sum() == 1
+        assert small.hit_rates(inventory, positive="slide", threshold=0.6)["n_hit"].sum() == 0
+        assert small.hit_rates(inventory, class_column=None)["n_hit"].sum() == 1
+
+    @pytest.mark.parametrize(
+        "edges",
+        [(10_000, 1000), (1000, 1000), (0, 1000), (-5,), (NAN,), (100, math.inf), "1000", 1000, [[1, 2]], [True], None,
+         ["a"], [1, None], [[1], [2, 3]], [1 + 2j]],
+    )  # fmt: skip
+    def test_edges_that_are_none(self, small, edges):
+        inventory = inventory_of([pixel_box(small, 1, 1)], small)
+        with pytest.raises(
+            ValueError, match=r"edges=.* larger than 0 and increasing\. Give for instance \(1000, 10000\)"
+        ):
+            small.hit_rates(inventory, edges=edges)
 
 
 class TestOpen:

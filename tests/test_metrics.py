@@ -7,11 +7,14 @@ import pytest
 from sklearn import metrics as reference
 
 from sklandslide.metrics import (
+    area_scores,
     confusion_counts,
     confusion_scores,
     false_alarm_areas,
+    hits_by_size,
     landslide_hits,
     map_scores,
+    on_map_and_hit,
 )
 
 
@@ -75,6 +78,36 @@ def test_hits_of_overlapping_invalid_and_outside_landslides():
         "n_hit": 2,
         "n_outside": 2,
     }
+
+
+def test_each_landslide_is_hit_or_missed_or_outside():
+    pixels, owners = [1, 2, 2, 3, 5, 6], [0, 0, 1, 1, 2, 4]
+    predicted, valid = [0, 0, 1, 0, 0, 1, 0, 0], [1, 1, 1, 1, 1, 0, 1, 1]
+    on_map, hit = on_map_and_hit(pixels, owners, 5, predicted, valid)
+    assert on_map.tolist() == [True, True, False, False, True]
+    assert hit.tolist() == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize("edges", [(), (5,), (1, 2, 3), np.linspace(0.5, 20, 30)])
+def test_sizes_part_the_landslides(edges):
+    rng = np.random.default_rng(0)
+    areas, on_map = rng.lognormal(1, 1, 200), rng.random(200) < 0.8
+    hit = on_map & (rng.random(200) < 0.5)
+    table = hits_by_size(areas, on_map, hit, edges)
+    assert table["n_landslides"].sum() == on_map.sum()
+    assert table["n_hit"].sum() == hit.sum()
+    np.testing.assert_array_equal(table["area_from_m2"][1:], table["area_to_m2"][:-1])
+    for low, high, n, n_hit in zip(*(table[name] for name in list(table)[:4]), strict=True):
+        in_class = (low <= areas) & (areas < high)
+        assert n == (in_class & on_map).sum()
+        assert n_hit == (in_class & hit).sum()
+
+
+def test_shares_of_area():
+    scores = area_scores(red_m2=4e6, landslide_m2=3e6, both_m2=1e6)
+    assert (scores["area_precision"], scores["area_recall"]) == (1 / 4, 1 / 3)
+    assert (scores["red_km2"], scores["landslide_km2"], scores["hit_km2"]) == (4, 3, 1)
+    assert all(math.isnan(area_scores(0.0, 0.0, 0.0)[name]) for name in ("area_precision", "area_recall"))
 
 
 def test_no_landslide_at_all():

@@ -1,34 +1,29 @@
-"""The landslide map: a probability raster, and what people do with it."""
+"""The landslide map: what people do with a raster of probabilities."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
 
-from ..exceptions import SceneReadError
-from ..grid import Grid, Window
-from ..metrics import map_scores
-from ..raster import FileBand
-from . import vectors
-from .writer import check_complete
+from ..metrics import area_scores, hits_by_size, map_scores, on_map_and_hit
+from . import ground, vectors
+from .probability import ProbabilityRaster
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas
     from matplotlib.axes import Axes
 
 __all__ = ["LandslideMap"]
 
-# A float32 softmax may exceed 1 by rounding.
-_ROUNDING = 1e-6
-
 
 @dataclass(frozen=True, repr=False)
-class LandslideMap:
+class LandslideMap(ProbabilityRaster):
     """A map of landslide probability, as `SlidingWindowPredictor.predict_map` writes it.
 
     Made with `open`. An immutable value that holds a path and a grid but neither pixels nor an open
@@ -55,7 +50,7 @@ class LandslideMap:
     Examples
     --------
     >>> import os, tempfile
-    >>> import numpy as np, rasterio
+    >>> import geopandas, numpy as np, rasterio
     >>> from affine import Affine
     >>> from sklandslide.mapping.landslide_map import LandslideMap
     >>> path = os.path.join(tempfile.mkdtemp(), "map.tif")
@@ -71,99 +66,15 @@ class LandslideMap:
     [500010.0, 500030.0, 500050.0]
     >>> m.polygons(0.5)["area_m2"].round(-1).tolist()
     [800.0, 400.0]
+    >>> from shapely.geometry import box
+    >>> inventory = [box(500000, 4700000, 500020, 4700040)]  # the left two pixels, 800 m2
+    >>> inventory = geopandas.GeoDataFrame(geometry=inventory, crs="EPSG:32654")
+    >>> scores = m.score(inventory, class_column=None)
+    >>> round(scores["area_precision"], 3), round(scores["area_recall"], 3), scores["hit_rate"]
+    (0.333, 0.5, 1.0)
+    >>> m.hit_rates(inventory, class_column=None)["n_hit"].tolist()
+    [1, 0, 0]
     """
-
-    path: str
-    grid: Grid
-    patch_size: int | None
-    step: int | None
-    positive: str | None
-    _band: FileBand
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> LandslideMap:
-        """Open a map.
-
-        Only the header is read here; the values are checked when they are read.
-
-        Parameters
-        ----------
-        path : path
-            A raster of one floating-point band with probabilities, such as `SlidingWindowPredictor`
-            writes.
-
-        Returns
-        -------
-        LandslideMap
-
-        Raises
-        ------
-        SceneReadError
-            If the file is missing, truncated or no raster, or has several bands or whole numbers.
-        SceneError
-            If the file has no place on the map.
-        """
-        band = FileBand.open(path)
-        with rasterio.open(band.path) as dataset:
-            if dataset.count != 1 or np.dtype(dataset.dtypes[0]).kind != "f":
-                raise SceneReadError(
-                    f"{band.path} has {dataset.count} band(s) of {dataset.dtypes[0]}; a landslide "
-                    "map has one band of floating-point probabilities. Give the file that "
-                    "SlidingWindowPredictor.predict_map wrote."
-                )
-            check_complete(dataset, band.stamp[0])
-            tags = dataset.tags()
-        return cls(
-            band.path,
-            band.grid,
-            _whole_number(tags, "SKLANDSLIDE_PATCH_SIZE", band.path),
-            _whole_number(tags, "SKLANDSLIDE_STEP", band.path),
-            tags.get("SKLANDSLIDE_POSITIVE"),
-            band,
-        )
-
-    @property
-    def probability(self) -> np.ndarray:
-        """Probability, float32 of shape ``grid.shape``, NaN for nodata; read each time."""
-        return self.read()
-
-    def read(self, window: Any = None) -> np.ndarray:
-        """Read probabilities.
-
-        Parameters
-        ----------
-        window : Window, rasterio.windows.Window or ((row, row), (col, col)), default=None
-            Part of the map; all by default.
-
-        Returns
-        -------
-        ndarray of shape (rows, cols), float32
-            NaN for nodata.
-
-        Raises
-        ------
-        SceneReadError
-            If the file is damaged, was replaced since `open`, or holds values outside 0 to 1.
-        SceneError
-            If the window does not lie on the map.
-        """
-        window = Window.from_any(window, self.grid.shape)
-        if FileBand.open(self.path).stamp != self._band.stamp:
-            raise SceneReadError(
-                f"{self.path} was changed after it was opened. Call LandslideMap.open again, so "
-                "that old and new pixels are not mixed."
-            )
-        values = self._band.read(window)
-        if np.isnan(values).all():
-            return values
-        low, high = np.nanmin(values), np.nanmax(values)
-        if low < 0 or high > 1 + _ROUNDING:
-            raise SceneReadError(
-                f"{self.path} is no probability map: its values reach from {low:g} to {high:g}, "
-                "and probabilities lie in 0 to 1. Give the file that "
-                "SlidingWindowPredictor.predict_map wrote (nodata is NaN there)."
-            )
-        return values
 
     def points(self, threshold: float = 0.5) -> geopandas.GeoDataFrame:
         """Give the paper's red points: centres of the windows predicted as landslide.
@@ -241,15 +152,26 @@ class LandslideMap:
         Returns
         -------
         dict of str to float
-            ``precision``, share of the red points that lie on a landslide, tp / (tp + fp);
+            By pixel: ``precision``, share of the red points that lie on a landslide, tp / (tp + fp);
             ``recall``, share of the landslides' pixels that are red, tp / (tp + fn); ``accuracy``,
-            (tp + tn) / (tp + fp + tn + fn); ``f1``, 2 tp / (2 tp + fp + fn); ``hit_rate``, share of
-            landslides with at least one red point, n_hit / n_landslides; ``false_alarms_per_km2``,
-            connected red areas without a pixel on a landslide per square kilometre of valid map,
-            n_false_alarms / valid_km2; the counts ``n_points`` (red points), ``n_landslides`` (on
-            the valid map), ``n_hit``, ``n_outside`` (landslides off the valid map, counted nowhere
-            else), ``n_false_alarms``, ``tp``, ``fp``, ``fn`` and ``tn`` (pixels), and
-            ``valid_km2``. A share of nothing (0 / 0) is NaN.
+            (tp + tn) / (tp + fp + tn + fn); ``f1``, 2 tp / (2 tp + fp + fn); the counts ``n_points``
+            (red points), ``tp``, ``fp``, ``fn`` and ``tn``.
+
+            By landslide: ``hit_rate``, share of landslides with at least one red point, n_hit /
+            n_landslides; the counts ``n_landslides`` (on the valid map), ``n_hit`` and
+            ``n_outside`` (landslides off the valid map, counted nowhere else).
+
+            By false alarm, a connected red area without a pixel on a landslide:
+            ``false_alarms_per_km2``, n_false_alarms / valid_km2; ``n_false_alarms``; ``valid_km2``,
+            area of the valid map.
+
+            By area on the ground: ``area_precision``, share of the red area that lies on landslides,
+            hit_km2 / red_km2; ``area_recall``, share of the landslides' area that is red, hit_km2 /
+            landslide_km2; ``red_km2``, area of all red pixels; ``landslide_km2``, area of the
+            landslides on valid pixels, ground on several landslides counted once; ``hit_km2``, area
+            of the intersection of both.
+
+            A share of nothing (0 / 0) is NaN.
 
         Raises
         ------
@@ -262,7 +184,8 @@ class LandslideMap:
         -----
         A pixel lies on a landslide if its centre does. A landslide too small to hold a centre is
         given the one pixel that holds its representative point, so that it can be found. Nodata
-        pixels count nowhere.
+        pixels count nowhere. Areas do not go by centres: of each pixel the share within the
+        polygons is exact, and a landslide counts with the part that lies on valid pixels.
 
         Where windows overlap, pixels are not independent, and a landslide seen at a window's edge
         makes red points off it: ``precision`` is lower than on a test set of patches as in the
@@ -273,11 +196,68 @@ class LandslideMap:
         Nava et al. (2021), equations (4) to (6) for accuracy, precision and recall.
         """
         probability, red = self._red(threshold)
+        valid = ~np.isnan(probability)
         geometries = self._landslides(inventory, class_column, positive)
         pixels, owners = vectors.landslide_pixels(geometries, self.grid)
-        valid = ~np.isnan(probability)
-        valid_km2 = vectors.ground_area(self.grid, valid, 1)[1] / 1e6
-        return map_scores(pixels, owners, len(geometries), predicted=red, valid=valid, valid_km2=valid_km2)
+        on_map, _ = on_map_and_hit(pixels, owners, len(geometries), red, valid)
+        covered, share = ground.covered_pixels(geometries[on_map], self.grid)
+        share = share * ground.pixel_areas(self.grid, covered)
+        valid_m2 = ground.ground_area(self.grid, valid, 1)[1]
+        areas = area_scores(
+            red_m2=float(ground.ground_area(self.grid, red, 1)[1]),
+            landslide_m2=float(share[valid.ravel()[covered]].sum()),
+            both_m2=float(share[red.ravel()[covered]].sum()),
+        )
+        by_count = map_scores(pixels, owners, len(geometries), predicted=red, valid=valid, valid_km2=valid_m2 / 1e6)
+        return {**by_count, **areas}
+
+    def hit_rates(
+        self,
+        inventory: Any,
+        *,
+        edges: Sequence[float] = (1_000, 10_000),
+        threshold: float = 0.5,
+        class_column: str | None = "class",
+        positive: Any = "landslide",
+    ) -> pandas.DataFrame:
+        """Share of landslides hit, by their size.
+
+        Parameters
+        ----------
+        inventory, threshold, class_column, positive
+            As in `score`.
+        edges : sequence of float, default=(1000, 10000)
+            Limits between the size classes in square metres on the ground, larger than 0 and
+            increasing; below the first and above the last there is a class each.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each class, from small to large: ``area_from_m2`` and ``area_to_m2`` (the
+            limits; a landslide of exactly a limit's area is in the class above it, and the last is
+            infinite), ``n_landslides``, ``n_hit`` and ``hit_rate``, n_hit / n_landslides (NaN for a
+            class without landslides). Landslides and hits are those of `score`, and add up to its
+            counts: landslides off the valid map are in no class.
+
+        Raises
+        ------
+        ValueError
+            If the edges are not increasing numbers larger than 0, or as in `points`.
+        InventoryError, SceneReadError
+            As in `score`.
+
+        Notes
+        -----
+        The area is that of the whole polygon, also where it reaches beyond the valid map.
+        """
+        import pandas
+
+        probability, red = self._red(threshold)
+        geometries = self._landslides(inventory, class_column, positive)
+        pixels, owners = vectors.landslide_pixels(geometries, self.grid)
+        on_map, hit = on_map_and_hit(pixels, owners, len(geometries), red, ~np.isnan(probability))
+        areas = ground.polygon_areas(geometries, self.grid)
+        return pandas.DataFrame(hits_by_size(areas, on_map, hit, edges))
 
     def to_gpkg(
         self,
@@ -345,6 +325,9 @@ class LandslideMap:
         threshold: float = 0.5,
         class_column: str | None = "class",
         positive: Any = "landslide",
+        palette: str = "paper",
+        width: float = 7.0,
+        north_arrow: bool = True,
         ax: Axes | None = None,
         **options: Any,
     ) -> Axes:
@@ -354,16 +337,24 @@ class LandslideMap:
         ----------
         background : Scene, (Scene, bands) or None, default=None
             The image beneath, in the map's CRS: for a scene its Red, Green and Blue, else the
-            hillshade of its DEM, else its first band; for a pair the bands or composite named, one
-            or three; for None the probability itself in grey.
+            hillshade of its DEM, else its first band; for a pair ``"hillshade"``, or the bands or
+            composite named, one or three; for None the probability itself in grey.
         inventory, class_column, positive
             As in `score`; the landslides are outlined.
         threshold : float, default=0.5
             As in `points`.
+        palette : {"paper", "colorblind"}, default="paper"
+            Red points and yellow inventory, or a pair that is told apart in every form of colour
+            blindness and in grey print.
+        width : float, default=7.0
+            Width of a new figure in inches: 7 for a page of two columns, 3.4 for one column.
+        north_arrow : bool, default=True
+            Whether to draw an arrow to true north; a map without a CRS has none.
         ax : matplotlib.axes.Axes, default=None
             Axes to draw on; by default those of a new figure.
         **options
-            Passed to `sklandslide.plotting.plot_map`.
+            ``scale_bar``, ``legend``, ``point_size`` and ``margin`` of
+            `sklandslide.plotting.plot_map`.
 
         Returns
         -------
@@ -376,7 +367,7 @@ class LandslideMap:
         SceneError, BandError
             If the background does not show the map's ground, or has no such bands.
         InventoryError, SceneReadError, ValueError
-            As in `score`.
+            As in `score`; a ValueError also if the palette or the width is none.
         """
         from ..plotting import plot_map
 
@@ -386,36 +377,21 @@ class LandslideMap:
         margin = 0.0
         if self.patch_size and self.step:
             margin = max(0.0, (self.patch_size / self.step - 1) / 2)
-        options = {"margin": margin, "threshold": threshold, **options}
-        return plot_map(self.grid, probability, red, background=background, outlines=outlines, ax=ax, **options)
-
-    def __repr__(self) -> str:
-        crs = "no CRS" if self.grid.crs is None else self.grid.crs.to_string()
-        return f"<LandslideMap {self.grid.shape[0]} x {self.grid.shape[1]} pixels, {crs}, {self.path}>"
-
-    def _red(self, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Probability, and where it reaches the threshold; NaN never does."""
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
-            raise ValueError(f"threshold={threshold!r} is no number. Give a probability, 0 to 1.")
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold={threshold!r} is no probability. Give a number from 0 to 1.")
-        probability = self.read()
-        return probability, probability >= np.float32(threshold)
+        return plot_map(
+            self.grid,
+            probability,
+            red,
+            background=background,
+            outlines=outlines,
+            palette=palette,
+            width=width,
+            north_arrow=north_arrow,
+            ax=ax,
+            **{"margin": margin, "threshold": threshold, **options},
+        )
 
     def _landslides(self, inventory: Any, class_column: str | None, positive: Any) -> np.ndarray:
         from ..inventory import read_inventory
 
         read = read_inventory(inventory, self.grid.crs, class_column=class_column, positive=positive, id_column=None)
         return read.geometries[read.labels == 1]
-
-
-def _whole_number(tags: dict[str, str], name: str, path: str) -> int | None:
-    text = tags.get(name)
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise SceneReadError(
-            f"{path} has the tag {name}={text!r}; it records a number of pixels, 1 or more. Make "
-            "the map again, or remove the tag (GDAL: gdal_edit -mo)."
-        )
-    return int(text)

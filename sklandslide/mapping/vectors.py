@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..grid import Grid, Window
-from ..terrain import metres_per_unit
+from .ground import ground_area
 from .writer import check_output
 
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["ground_area", "landslide_pixels", "red_points", "red_polygons", "write_gpkg"]
-
-# Ground area is summed in blocks of about this many pixels, to bound the memory.
-_BLOCK = 1 << 20
+__all__ = ["landslide_pixels", "red_points", "red_polygons", "write_gpkg"]
 
 
 def red_points(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
@@ -58,49 +55,6 @@ def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopan
         geometry=[outlines[number] for number in range(1, n_areas + 1)],
         crs=crs_text(grid),
     )
-
-
-def ground_area(grid: Grid, areas: np.ndarray, n_areas: int) -> np.ndarray:
-    """Square metres on the ground of the pixels with each number, 0 to `n_areas`.
-
-    Parameters
-    ----------
-    grid : Grid
-        The map's grid; without a CRS its units are taken as metres.
-    areas : ndarray of int or bool, shape ``grid.shape``
-        Number of each pixel.
-    n_areas : int
-        Largest number.
-
-    Returns
-    -------
-    ndarray of shape (n_areas + 1,), float64
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affine import Affine
-    >>> from sklandslide.grid import Grid
-    >>> from sklandslide.mapping.vectors import ground_area
-    >>> grid = Grid(None, Affine(10, 0, 0, 0, -10, 0), (2, 2))
-    >>> ground_area(grid, np.array([[0, 1], [1, 1]]), 1)
-    array([100., 300.])
-    """
-    t = grid.transform
-    out = np.zeros(n_areas + 1)
-    for block in _row_blocks(grid):
-        metres_x, metres_y = metres_per_unit(grid, block)
-        pixel = abs(t.a * t.e - t.b * t.d) * metres_x * metres_y
-        weights = np.broadcast_to(pixel, (block.height, block.width))
-        out += np.bincount(areas[block.slices].ravel(), weights.ravel(), n_areas + 1)
-    return out
-
-
-def _row_blocks(grid: Grid) -> Iterator[Window]:
-    rows, cols = grid.shape
-    height = max(1, _BLOCK // cols)
-    for row in range(0, rows, height):
-        yield Window(row, 0, min(height, rows - row), cols)
 
 
 def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
