@@ -159,6 +159,8 @@ def write_results(model, scene, polygons, options):
     print("\nMap against the inventory (which the model was partly trained on)")
     for name, value in landslides.score(polygons, threshold=options.threshold, **inventory).items():
         print(f"  {name:<24} {value:.3f}")
+    print("\nLandslides hit, by size")
+    print(landslides.hit_rates(polygons, threshold=options.threshold, **inventory).to_string(index=False))
     print("\nWritten: " + ", ".join(str(options.out / name) for name in OUTPUTS))
 
 

@@ -295,6 +295,25 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             out[start : start + len(batch)] = forward(batch)
         return out
 
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Log-odds of the second class; with more than two classes, the logarithm of each probability.
+
+        Calibration takes it where there is one: Platt's sigmoid is meant for unbounded scores, and of probabilities
+        it cannot make any that are close to 0 or 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes), float64
+            Greater than 0 where the second class is more probable.
+        """
+        smallest = np.finfo(np.float32).tiny  # a softmax that underflows
+        logarithm = np.log(np.maximum(self.predict_proba(X), smallest), dtype=np.float64)
+        return logarithm[:, 1] - logarithm[:, 0] if len(self.classes_) == 2 else logarithm
+
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class.
 

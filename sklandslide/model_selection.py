@@ -42,7 +42,8 @@ class SpatialBlockKFold(BaseCrossValidator):
     -----
     Where `groups` are given (the polygons of `sample_polygons`) each group is kept whole: it lies in the block that
     holds its centre. The assignment of blocks to folds is scikit-learn's `StratifiedGroupKFold`. Scenes that share a
-    coordinate system share blocks, because they may show the same ground; scenes in different ones never do.
+    coordinate system share blocks, because they may show the same ground; scenes in different ones never do. With
+    several scenes, give each event's polygons names of their own: polygon 1 of two events would be one group.
 
     References
     ----------

@@ -1083,3 +1083,18 @@ def test_clone_forgets_what_was_learnt():
     assert copied.get_params() == cnn.get_params()
     assert not [name for name in vars(copied) if name.endswith("_")]
     assert [name for name in vars(cnn) if name.endswith("_")]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_decision_function_is_the_log_odds_of_the_probabilities(classes):
+    X, y = patches()
+    y = np.arange(len(X)) % classes
+    model = tiny().fit(X, y)
+    odds = model.decision_function(X)
+    probability = model.predict_proba(X).astype(np.float64)
+    assert odds.dtype == np.float64
+    if classes == 2:
+        np.testing.assert_allclose(odds, np.log(probability[:, 1] / probability[:, 0]), rtol=1e-4, atol=1e-6)
+        assert np.array_equal((odds > 0).astype(int), model.predict(X))
+    else:
+        np.testing.assert_allclose(odds, np.log(probability), rtol=1e-4, atol=1e-6)
