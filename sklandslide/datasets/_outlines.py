@@ -29,6 +29,8 @@ LOBE_AREA = 8_000.0  # m2; a landslide has one lobe and, on average, one more fo
 # density from valley to valley.
 START_SLOPE, START_SLOPE_WIDTH, START_SIZE = 20.0, 2.5, 40.0
 CLUSTERING = 0.8
+# Metres by which outlines and debris differ (standard deviation along each axis), and over which the error changes.
+SHIFT, SHIFT_SIZE = 8.0, 400.0
 CLEARANCE = 80.0  # metres between other ground and any landslide, as in the Iburi polygons
 BOX_AREA = (20_000.0, 150_000.0)  # m2; Iburi's run from 46 000 to 210 000
 _SHRINK = (
@@ -234,12 +236,15 @@ class Footprint:
         self._tree = shapely.STRtree(self._outlines)
         east, north = grid.pixel_extent
         self._fray = Noise(seeds / "fray", (60.0 / north, 60.0 / east), 2.5)
+        self._shift = [Noise(seeds / "shift" / i, (SHIFT_SIZE / north, SHIFT_SIZE / east), 4.0) for i in range(2)]
+        self._shift_size = SHIFT / north, SHIFT / east
+        self._margin = 3 + int(np.ceil(5 * max(self._shift_size)))
 
     def __call__(self, window: Window) -> np.ndarray:
         import shapely
         from rasterio.features import rasterize
 
-        wide, n = grow(window, 3), self._oversample
+        wide, n, m = grow(window, self._margin), self._oversample, self._margin
         there = self._tree.query(shapely.box(*self._grid.crop(wide).bounds))
         if not there.size:
             return np.zeros((window.height, window.width), np.float32)
@@ -247,9 +252,17 @@ class Footprint:
         fine = self._grid.rescale(wide.row_off, wide.col_off, 1 / n, (rows * n, cols * n))
         mask = rasterize(self._outlines[np.sort(there)], out_shape=fine.shape, transform=fine.transform, dtype="uint8")
         share = mask.reshape(rows, n, cols, n).mean((1, 3), dtype=np.float32)
+        # Drawn by hand on another image: the outline is off by some metres, here to one side, there to another.
+        place = [
+            np.arange(size).reshape(shape) + scale * shift(wide)
+            for size, shape, scale, shift in zip(
+                (rows, cols), ((-1, 1), (1, -1)), self._shift_size, self._shift, strict=True
+            )
+        ]
+        share = ndimage.map_coordinates(share, place, order=1, mode="constant")
         share = ndimage.gaussian_filter(share, 0.5)
         share = np.clip(share + 0.15 * self._fray(wide) * np.sqrt(share), 0, 1) * (share > 0.02)
-        return share[3:-3, 3:-3]
+        return share[m:-m, m:-m]
 
 
 def draw_boxes(seeds: Seeds, ground: Any, grid: Grid, landslides: list[Any]) -> list[Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RealGround"]
 
+PIXELS = (4.0, 35.0)  # metres; a grid of one second of arc has pixels of 31 m
 FLOOR_SLOPE, FLOOR_SIZE = 5.0, 60.0  # degrees, taken over so many metres: flatter ground is farmland
 TOWN_LEVEL = 1.175  # exceeded by 12 % of a standard normal, the share of settlement on simulated ground
 SMOOTHING = 12.0  # metres; takes the steps out of a DEM of whole metres
@@ -54,6 +55,12 @@ class RealGround:
         self._steps = np.array([[t.a * x, t.d * y], [t.b * x, t.e * y]])
         along_row, along_col = (float(n) for n in np.hypot(*self._steps.T))
         self.pixel: Pixel = (along_col, along_row)
+        if not PIXELS[0] <= min(self.pixel) <= max(self.pixel) <= PIXELS[1]:
+            raise SceneError(
+                f"dem has pixels of {along_row:.3g} x {along_col:.3g} m; the radar's statistics hold for {PIXELS[0]:g} "
+                f"to {PIXELS[1]:g} m. Give a scene whose first band has pixels of about 10 m, the DEM beside it: "
+                "Scene.from_files({'Red': 'red_10m.tif', 'DEM': 'dem.tif'})."
+            )
         self._town = self._noise(seeds / "town", 500.0, 3.0)
         self._district = self._noise(seeds / "district", 1500.0, 4.0)
         rng = (seeds / "parcels").rng

@@ -12,10 +12,10 @@ __all__ = ["LOOKS", "speckle"]
 
 # Looks of a pixel on flat ground. With the changes of weather and ground between dates, 6-8 (VV) and 4-6 (VH) are
 # found in time, as measured on RTC-S1.
-LOOKS = {"VV": 9.2, "VH": 6.7}
+LOOKS = {"VV": 9.2, "VH": 6.5}
 # Three taps (NEIGHBOUR, 1, NEIGHBOUR) along each axis give a lag-1 autocorrelation of 0.42 and none
 # from lag 3 on; differences of dates, which hold other changes too, get 0.4-0.5 as measured.
-NEIGHBOUR = 0.225
+NEIGHBOUR = 0.21
 SHARED_VV_VH = 0.20  # correlation of VV and VH speckle; differences measure 0.18-0.30
 # Correlation of speckle between dates: the square of the coherence over the event, 0.32. None on
 # debris.
