@@ -16,7 +16,7 @@ The house, one floor a line; a file imports only from floors below its own::
     2 samples     locations, sampling, model_selection, plotting
     3 estimators  bands, patches, augmentation, network, cnn
     4 maps        mapping
-    5 faces       datasets, this file
+    5 faces       datasets, searches, display, this file
 
 X is `Locations`: map coordinates that carry the scene they lie on. Data stay in X and never in an estimator, so a
 pickled pipeline holds no raster and no path, and maps any scene that has the same bands.
@@ -30,6 +30,7 @@ from .bands import BandStacker
 from .cnn import LandslideCNN
 from .composites import COMPOSITES
 from .datasets import make_scene
+from .display import PatchSizeDisplay
 from .locations import Locations
 from .mapping import LandslideMap, SlidingWindowPredictor
 from .model_selection import SpatialBlockKFold
@@ -46,6 +47,7 @@ __all__ = [
     "LandslideMap",
     "Locations",
     "PatchSampler",
+    "PatchSizeDisplay",
     "Scene",
     "SlidingWindowPredictor",
     "SpatialBlockKFold",

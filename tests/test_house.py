@@ -22,7 +22,8 @@ FLOORS = [
     "mapping.source mapping.journal mapping.assembly mapping.states mapping.onnx_network mapping.windows "
     "mapping.shared_graph mapping.shared mapping.workers mapping.predictor mapping",
     "datasets._noise datasets._terrain datasets._real_ground datasets._outlines datasets._viewing datasets._speckle "
-    "datasets._radar datasets._optical datasets._site datasets._make_scene datasets searches display sklandslide",
+    "datasets._radar datasets._optical datasets._site datasets._make_scene datasets._paper datasets searches display "
+    "sklandslide",
 ]
 ORDER = " ".join(FLOORS).split()
 # Third-party packages that may be imported at the top of a file, by floor; the rest only inside functions.
