@@ -128,7 +128,7 @@ def sample_polygons(
     Examples
     --------
     >>> from sklandslide import make_scene, sample_polygons
-    >>> scene, polygons = make_scene(shape=(300, 300), random_state=0)
+    >>> scene, polygons = make_scene(shape=(300, 300), random_state=1)
     >>> X, y, groups = sample_polygons(scene, polygons, patch_size=15, balance=True, random_state=0)
     >>> X.shape == (len(y), 2) == (len(groups), 2), float(y.mean())
     (True, 0.5)
