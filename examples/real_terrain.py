@@ -96,7 +96,7 @@ def scores(model, X, y):
 
 
 def draw(maps, scene, polygons, line, path):
-    figure, axes = plt.subplots(len(maps), 1, figsize=(7, 4.9 * len(maps)))
+    figure, axes = plt.subplots(len(maps), 1, figsize=(7, 5.3 * len(maps)), gridspec_kw={"hspace": 0.36})
     landslides = polygons[polygons["class"] == "landslide"]
     for ax, (composite, landslide_map) in zip(axes, maps.items(), strict=True):
         landslide_map.plot(background=(scene, "hillshade"), inventory=landslides, ax=ax)
