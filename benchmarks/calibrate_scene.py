@@ -329,8 +329,9 @@ def main():
     lines = table_of(found)
     print("\n".join(lines))
     if options.table:
-        note = f"<!-- python benchmarks/calibrate_scene.py --scenes {options.scenes} --table {options.table} -->"
-        options.table.write_text("\n".join([note, "", *lines, ""]))
+        command = f"python benchmarks/calibrate_scene.py --scenes {options.scenes} --table {options.table}"
+        head = [f"<!-- {command} -->", "", "# Calibration of the simulator", "", f"`{command}` wrote this page.", ""]
+        options.table.write_text("\n".join([*head, *lines, ""]))
     outside = [name for name, (_, low, high, _, _) in MEASURED.items() if not low <= found[name] <= high]
     print(
         f"{len(MEASURED) - len(outside)} of {len(MEASURED)} within tolerance"

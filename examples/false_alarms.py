@@ -266,7 +266,9 @@ def sections(records, hits, notes, options):
         ]
     )
     parts = [
-        f"<!-- written by: {command} -->",
+        f"<!-- {command} -->",
+        "# False alarms on real radar",
+        f"`{command}` wrote this page.",
         "Trained on simulated radar. " + " ".join(notes),
         "Red windows that touch count as one area, so where much of the ground is red the number falls: read it with "
         "the red share. A low rate on real ground is no proof of skill: where backscatter differs from that of "

@@ -9,7 +9,8 @@ the paper's Figure 2::
     python examples/real_terrain.py --dem DEM.tif --grid Red_after.tif --polygons polygons.gpkg --out out
 
 ``--grid`` is a raster whose pixels (about 10 m) the radar is simulated on; without it, those of the DEM. The folder
-``--out`` gets ``real_terrain.png``, ``real_terrain.md`` and a map for each composite. The radar is SIMULATED: the
+``--out`` gets ``real_terrain.png``, ``real_terrain.md`` (kept in the docs as ``docs/results/real_terrain.md``) and a map
+for each composite. The radar is SIMULATED: the
 figures say that the method runs on real slopes and outlines, and nothing about its accuracy on real radar.
 """
 
@@ -132,11 +133,14 @@ def main(arguments=None):
     lines = ["| " + " | ".join(head.split("|")) + " |", "| --- " * 10 + "|"]
     lines += ["| " + " | ".join(str(value) for value in row) + " |" for row in rows]
     print("\n".join(lines))
-    note = (
-        "<!-- python examples/real_terrain.py --dem DEM.tif --grid Red_after.tif --polygons polygons.gpkg "
-        f"--epochs {options.epochs} --seed {options.seed} -->"
+    grid = f" --grid {Path(options.grid).name}" if options.grid else ""
+    command = (
+        f"python examples/real_terrain.py --dem {Path(options.dem).name}{grid} "
+        f"--polygons {Path(options.polygons).name} --epochs {options.epochs} --seed {options.seed}"
     )
-    (options.out / "real_terrain.md").write_text("\n".join([note, "", *lines, ""]))
+    title = "# Scores of simulated radar on real ground"
+    head = [f"<!-- {command} -->", "", title, "", f"`{command}` wrote this table.", ""]
+    (options.out / "real_terrain.md").write_text("\n".join([*head, *lines, ""]))
     draw(maps, scene, polygons, line, options.out / "real_terrain.png")
 
 
