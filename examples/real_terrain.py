@@ -9,7 +9,7 @@ the paper's Figure 2::
     python examples/real_terrain.py --dem DEM.tif --grid Red_after.tif --polygons polygons.gpkg --out out
 
 ``--grid`` is a raster whose pixels (about 10 m) the radar is simulated on; without it, those of the DEM. The folder
-``--out`` gets ``real_terrain.png``, ``real_terrain.md`` (kept in the docs as ``docs/results/real_terrain.md``) and a map
+``--out`` gets ``real_terrain.png``, ``real_terrain.md`` (kept as ``docs/results/real_terrain.md``) and a map
 for each composite. The radar is SIMULATED: the
 figures say that the method runs on real slopes and outlines, and nothing about its accuracy on real radar.
 """
