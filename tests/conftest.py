@@ -15,7 +15,7 @@ def simulated():
     """A small simulated scene and its polygons."""
     from sklandslide import make_scene
 
-    return make_scene(shape=(300, 300), random_state=0)
+    return make_scene(shape=(300, 300), random_state=1)
 
 
 @pytest.fixture(scope="session")
