@@ -65,7 +65,7 @@ def why_not_shared(estimator: Any, patch_size: int) -> str | None:
     """
     pipeline = own_pipeline(estimator)
     if pipeline is None:
-        return f"{type(estimator).__name__} is no Pipeline of BandStacker, PatchSampler, Augmenter and LandslideCNN"
+        return f"{type(estimator).__name__} has other steps than BandStacker, PatchSampler, Augmenter and LandslideCNN"
     sampler = next(step for step in pipeline if isinstance(step, PatchSampler))
     if sampler.patch_size != patch_size:
         return f"the windows have {patch_size} pixels and the network's patches {sampler.patch_size}"
