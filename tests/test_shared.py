@@ -139,9 +139,7 @@ def test_where_it_is_not_exact_auto_goes_window_by_window_and_says_why(tmp_path,
     pipe = pipeline(15, blocks=1)
     train = random_scene((60, 60), ALL_BANDS[:3])
     X, y = Locations(train, train.grid.xy(np.linspace(20, 40, 8), np.linspace(20, 40, 8))), np.arange(8) % 2
-    refused(
-        CalibratedClassifierCV(FrozenEstimator(pipe), cv=2).fit(X, y), "CalibratedClassifierCV has other steps", tmp_path
-    )
+    refused(CalibratedClassifierCV(FrozenEstimator(pipe), cv=2).fit(X, y), "CalibratedClassifierCV has other", tmp_path)
     refused(
         make_pipeline(*pipe[:2], FunctionTransformer(), pipe[-1]), "Pipeline has other steps than BandStacker", tmp_path
     )
