@@ -16,7 +16,7 @@ from test_mapping import fitted, some_locations
 
 from sklandslide import BandStacker, LandslideCNN, PatchSampler, SlidingWindowPredictor
 from sklandslide.exceptions import NoValidDataError, SceneReadError, SklandslideError
-from sklandslide.mapping import tiles
+from sklandslide.mapping import tiles, workers
 
 HERE = Path(__file__).parent
 
@@ -123,6 +123,46 @@ def test_all_nodata_with_workers(tmp_path):
     with pytest.raises(NoValidDataError):
         SlidingWindowPredictor(pipe, n_jobs=2).predict_map(scene, tmp_path / "map.tif")
     assert os.listdir(tmp_path) == []
+
+
+def test_reading_ahead_is_in_order_and_can_be_left_at_any_time():
+    assert list(workers._OneAhead(number for number in range(5))) == [0, 1, 2, 3, 4]
+    closed = []
+
+    def items():
+        try:
+            yield from range(5)
+        finally:
+            closed.append(True)
+
+    ahead = workers._OneAhead(items())
+    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()
+    ahead.close()
+    assert closed == [True]
+    assert list(ahead) == []
+
+
+def test_what_was_left_unread_is_collected_while_the_pool_is_locked():
+    """The collector may run while a thread pool of the same thread holds its lock: a submit then waits for ever."""
+    code = """
+import faulthandler, gc
+from concurrent.futures import thread
+from sklandslide.mapping.workers import _OneAhead
+faulthandler.dump_traceback_later(20, exit=True)
+def left():
+    ahead = _OneAhead(i for i in range(5))
+    next(ahead)
+    cycle = [ahead]
+    cycle.append(cycle)
+gc.disable()
+left()
+with thread._global_shutdown_lock:
+    gc.collect()
+print("collected")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "collected\n", done.stderr
 
 
 DASK = """

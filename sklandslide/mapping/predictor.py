@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from numbers import Integral
 from typing import Any
@@ -184,8 +185,9 @@ class SlidingWindowPredictor(BaseEstimator):
         windows = journal.layout.windows
         total = journal.layout.shape[0] * journal.layout.shape[1]
         done = total - sum(windows[number].height * windows[number].width for number in missing)
-        with tqdm(total=total, initial=done, unit="window", unit_scale=True, disable=not self.verbose) as bar:
-            for number, values in computed_tiles(engine, source.parts, missing, self.n_jobs):
+        bar = tqdm(total=total, initial=done, unit="window", unit_scale=True, disable=not self.verbose)
+        with bar, closing(computed_tiles(engine, source.parts, missing, self.n_jobs)) as computed:
+            for number, values in computed:
                 journal.add(number, values)
                 assembly.advance()
                 bar.update(values.size)

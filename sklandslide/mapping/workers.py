@@ -7,8 +7,9 @@ import logging
 import os
 import pickle
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import cache
 from multiprocessing import current_process
 from threading import Lock, Thread
@@ -28,6 +29,7 @@ from .windows import WindowEngine
 __all__ = ["computed_tiles", "digest_of"]
 
 _log = logging.getLogger("sklandslide")
+_END = object()
 
 ENGINES = {engine.name: engine for engine in (SharedEngine, WindowEngine)}
 # What a worker's death looks like: joblib's own processes; Dask's scheduler, or data that died with a worker. By name,
@@ -45,7 +47,7 @@ def computed_tiles(
     parts: Callable[[Iterable[int]], Generator[tuple[int, Any], None, None]],
     numbers: list[int],
     n_jobs: int | None,
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Generator[tuple[int, np.ndarray], None, None]:
     """Compute tiles, in any order, the next ones being read meanwhile.
 
     Parameters
@@ -71,17 +73,16 @@ def computed_tiles(
     if not numbers:
         return
     if _local(n_jobs):
-        for number, part in _one_ahead(parts(numbers)):
-            yield number, engine.tile(part)
+        with closing(_OneAhead(parts(numbers))) as ahead:
+            for number, part in ahead:
+                yield number, engine.tile(part)
         return
     left, deaths = set(numbers), 0
     payload, digest = _packed(engine.task)
     while left:
+        ahead = _OneAhead(parts(sorted(left)))
         try:
-            tasks = (
-                delayed(_compute)(payload, digest, engine.name, number, part)
-                for number, part in _one_ahead(parts(sorted(left)))
-            )
+            tasks = (delayed(_compute)(payload, digest, engine.name, number, part) for number, part in ahead)
             pool = Parallel(n_jobs, return_as="generator_unordered", batch_size=1, max_nbytes=_LARGE)
             for number, values in pool(tasks):
                 left.discard(number)
@@ -97,6 +98,8 @@ def computed_tiles(
                     f"Workers died {deaths} times without finishing a tile. Probably memory is short: use fewer "
                     "workers (n_jobs). The finished tiles are kept, and the same call goes on from there."
                 ) from error
+        finally:
+            ahead.close()
 
 
 def _local(n_jobs: int | None) -> bool:
@@ -106,17 +109,36 @@ def _local(n_jobs: int | None) -> bool:
     return not elsewhere and effective_n_jobs(n_jobs) == 1
 
 
-def _one_ahead(items: Generator[Any, None, None]) -> Iterator[Any]:
-    """The items, each made in a thread while the one before is in use."""
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="sklandslide-reader") as reader:
-        try:
-            coming = reader.submit(next, items, end)
-            while (item := coming.result()) is not end:
-                coming = reader.submit(next, items, end)
-                yield item
-        finally:
-            reader.submit(items.close)  # in the thread that has the files open
+class _OneAhead:
+    """The items of a generator, each made in a thread while the one before is in use.
+
+    Close it: what is left to the garbage collector may be finalised while a lock of the thread pool is held.
+    """
+
+    def __init__(self, items: Generator[Any, None, None]) -> None:
+        self._items, self._lock, self._closed = items, Lock(), False
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="sklandslide-reader")
+        self._coming = self._reader.submit(next, items, _END)
+
+    def __iter__(self) -> _OneAhead:
+        return self
+
+    def __next__(self) -> Any:
+        item = self._coming.result()
+        with self._lock:  # joblib asks from threads of its own, perhaps while this is being closed
+            if item is _END or self._closed:
+                raise StopIteration
+            self._coming = self._reader.submit(next, self._items, _END)
+        return item
+
+    def close(self) -> None:
+        """Let the thread that has the files open close them, and end it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._reader.submit(self._items.close)
+        self._reader.shutdown()
 
 
 def digest_of(estimator: Any) -> str:
