@@ -278,7 +278,7 @@ def test_engine_is_told(tmp_path, caplog):
     assert auto.engine_ == "window"
     assert "window by window" in caplog.text
     assert auto.engine_reason_ in caplog.text
-    with pytest.raises(SklandslideError, match="method='shared' would not be exact: Pipeline is no"):
+    with pytest.raises(SklandslideError, match="method='shared' would not be exact: Pipeline has other steps"):
         SlidingWindowPredictor(fitted(scene, 5), method="shared").predict_map(scene, tmp_path / "b.tif")
     assert not (tmp_path / "b.tif").exists()
 
