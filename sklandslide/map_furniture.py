@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .grid import Grid, Window
-from .terrain import metres_per_unit
+from .grid import Grid
+from .terrain import metres_at_centre
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,13 +49,6 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
 def text_size(width: float) -> float:
     """Size of texts, in points, on a map so many points wide."""
     return float(np.clip(width / 36, _SMALLEST_TEXT, _LARGEST_TEXT))
-
-
-def metres_at_centre(grid: Grid) -> tuple[float, float]:
-    """Metres on the ground for one map unit of x and of y, at the middle of the map."""
-    rows, cols = grid.shape
-    east, north = metres_per_unit(grid, Window(rows // 2, cols // 2, 1, 1))
-    return float(np.ravel(east)[0]), float(np.ravel(north)[0])
 
 
 def aspect(grid: Grid) -> float:

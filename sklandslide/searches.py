@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from .grid import Window
 from .locations import Locations
 from .model_selection import SpatialBlockKFold
 from .patches import PatchSampler
-from .terrain import metres_per_unit
+from .terrain import metres_at_centre
 
 __all__ = ["check_buffer", "patch_size_name", "pixel_in_metres", "score_label", "searched_name", "split_scores"]
 
@@ -75,9 +74,7 @@ def pixel_in_metres(X: Any) -> tuple[float, float] | None:
         return None
     sizes = []
     for scene in scenes:
-        middle = Window(scene.grid.shape[0] // 2, scene.grid.shape[1] // 2, 1, 1)
-        metres = [float(np.ravel(length)[0]) for length in metres_per_unit(scene.grid, middle)]
-        sizes.append(np.array(scene.grid.pixel_extent) * metres)
+        sizes.append(np.array(scene.grid.pixel_extent) * metres_at_centre(scene.grid))
     mean = np.mean(sizes, axis=0)
     if (np.abs(np.array(sizes) - mean) > 0.01 * mean).any():
         return None

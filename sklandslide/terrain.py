@@ -107,6 +107,13 @@ def metres_per_unit(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]
     return metres, metres
 
 
+def metres_at_centre(grid: Grid) -> tuple[float, float]:
+    """Metres on the ground for one map unit of x and of y, at the middle of the grid."""
+    rows, cols = grid.shape
+    east, north = metres_per_unit(grid, Window(rows // 2, cols // 2, 1, 1))
+    return float(np.ravel(east)[0]), float(np.ravel(north)[0])
+
+
 def _local_unit(grid: Grid) -> np.ndarray:
     """Metres per unit of a local engineering system, whose map length is ground length."""
     from pyproj import CRS

@@ -92,7 +92,7 @@ def make_scene(
         same ground.
     dem : path or Scene, default=None
         Real ground: a raster of elevation in metres, or a scene with a band ``DEM``, with
-        pixels of 5 to 35 m. The result has its grid, and its other bands but VV and VH; `shape`,
+        pixels of 4 to 35 m. The result has its grid, and its other bands but VV and VH; `shape`,
         `pixel_size` and `crs` are left at their defaults. No data there are no data in the radar.
     polygons : path, geopandas.GeoDataFrame or object with ``__geo_interface__``, default=None
         Real inventory, with `dem`: fresh debris lies where its landslides are. Its other polygons are

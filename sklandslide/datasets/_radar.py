@@ -115,42 +115,54 @@ class Orbit:
         The bands of a date do not depend on how many dates follow. The outermost `MARGIN` pixels are not right.
         """
         incidence = incidence_angle(terrain.window, self.shape, self.pixel, LOOK_AZIMUTH[self.name], self.incidence)
-        area = 10 ** (self._view(terrain, debris, incidence, fresh=False).area / 10)
-        before = self._level(terrain, debris, incidence, fresh=False)
-        after = self._level(terrain, debris, incidence, fresh=True)
+        detail = self._detail(terrain)
+        strength = self._strength(terrain)
+        view = self._view(terrain, incidence)
+        area = 10 ** (view.area / 10)
+        before = self._level(terrain, incidence, view, detail)
+        view = self._view(terrain, incidence, self._new_surface(terrain, debris, strength))
+        change = self._debris(view, terrain, strength)
+        after = self._level(terrain, incidence, view, detail, {pol: debris * change[pol] for pol in LEVEL})
         bands = {}
         for i, date in enumerate(dates):
             seeds = self.event / self.name / date
-            change = self._change(seeds, terrain)
+            weather = self._change(seeds, terrain)
             fresh = debris if i else np.zeros_like(debris)
             noise = speckle(self.event / self.name, seeds, terrain.window, fresh, area)
             for pol, level in (after if i else before).items():
-                power = 10 ** ((level + change[pol]) / 10) + 10 ** (NOISE_FLOOR / 10)
+                power = 10 ** ((level + weather[pol]) / 10) + 10 ** (NOISE_FLOOR / 10)
                 bands[f"{pol}_{date}"] = (10 * np.log10(power) + noise[pol]).astype(np.float32)
         return bands
 
-    def _level(self, terrain: Terrain, debris: np.ndarray, incidence: np.ndarray, fresh: bool) -> dict[str, np.ndarray]:
-        """Level without speckle, dB, before the event or after it (`fresh`)."""
-        view = self._view(terrain, debris, incidence, fresh)
-        detail = self._detail(terrain)
+    def _level(
+        self,
+        terrain: Terrain,
+        incidence: np.ndarray,
+        view: View,
+        detail: np.ndarray,
+        change: dict[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Level without speckle, dB, with what debris changes."""
         fall_off = _lookup(FALL_OFF, terrain.cover)
-        change = self._debris(view, terrain) if fresh else dict.fromkeys(LEVEL, 0.0)
         # sigma0 of the slope itself, seen in a range cell; gamma0 takes the cosine and the cell's area away again.
         seen = -view.cosine if self.flattened else view.area
         flat = -10 * np.log10(np.cos(incidence)) if self.flattened else 0.0
         out = {}
         for pol, levels in LEVEL.items():
             level = _lookup(levels, terrain.cover) + detail + fall_off * view.cosine
-            level = level + debris * change[pol] + seen + flat
+            level = level + (change[pol] if change else 0.0) + seen + flat
             out[pol] = np.where(view.shadow, NOISE_FLOOR - 10.0, level)
         return out
 
-    def _view(self, terrain: Terrain, debris: np.ndarray, incidence: np.ndarray, fresh: bool) -> View:
+    def _new_surface(self, terrain: Terrain, debris: np.ndarray, strength: np.ndarray) -> np.ndarray:
+        """Metres by which debris raises or lowers what the radar sees."""
+        trees = CANOPY_HEIGHT * (terrain.cover == FOREST)
+        surface = debris * (HUMMOCKS * strength * self._hummocks(terrain.window) - trees)
+        return ndimage.gaussian_filter(surface.astype(np.float32), [8.0 / p for p in self.pixel])
+
+    def _view(self, terrain: Terrain, incidence: np.ndarray, surface: np.ndarray | None = None) -> View:
         east, north = terrain.east, terrain.north
-        if fresh:
-            trees = CANOPY_HEIGHT * (terrain.cover == FOREST)
-            surface = debris * (HUMMOCKS * self._strength(terrain) * self._hummocks(terrain.window) - trees)
-            surface = ndimage.gaussian_filter(surface.astype(np.float32), [8.0 / p for p in self.pixel])
+        if surface is not None:
             south, eastwards = np.gradient(surface, *self.pixel)
             east, north = east + eastwards, north - south
         azimuth = np.radians(LOOK_AZIMUTH[self.name])
@@ -173,10 +185,9 @@ class Orbit:
             [canopy, self._parcels[terrain.parcel] + 0.5 * canopy, houses + canopy],
         ).astype(np.float32)
 
-    def _debris(self, view: View, terrain: Terrain) -> dict[str, np.ndarray]:
+    def _debris(self, view: View, terrain: Terrain, strength: np.ndarray) -> dict[str, np.ndarray]:
         """Change of level where a pixel is all debris, dB, besides that of its slopes."""
         shared, *own = (texture(terrain.window) for texture in self._textures)
-        strength = self._strength(terrain)
         wet = WETNESS * (self.event / "wetness").rng.standard_normal()
         change = {}
         for pol, field in zip(LEVEL, own, strict=True):

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ..exceptions import SceneError
 from ..grid import Window
-from ..terrain import metres_per_unit
+from ..terrain import metres_at_centre
 from ._noise import Noise, Seeds, grow
 from ._terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, Pixel, Terrain, farm_parcels
 
@@ -48,8 +48,7 @@ class RealGround:
                 "(GDAL: gdal_edit -a_srs; Scene.from_arrays(..., crs=...))."
             )
         self._scene, self.shape = scene, scene.grid.shape
-        rows, cols = self.shape
-        x, y = (float(np.ravel(m)[0]) for m in metres_per_unit(scene.grid, Window(rows // 2, cols // 2, 1, 1)))
+        x, y = metres_at_centre(scene.grid)
         t = scene.grid.transform
         # One step along a row and one along a column, in metres east and north.
         self._steps = np.array([[t.a * x, t.d * y], [t.b * x, t.e * y]])
