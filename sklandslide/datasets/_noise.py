@@ -9,7 +9,7 @@ from scipy import sparse
 
 from ..grid import Window
 
-__all__ = ["Noise", "Seeds", "grow", "white"]
+__all__ = ["Noise", "Seeds", "grow", "noise_in_metres", "white"]
 
 _BLOCK = 64  # normals are drawn in blocks of so many points a side, each from a stream of its own
 _ORIGIN = 2**32  # blocks left of and above the scene have numbers as well
@@ -102,6 +102,11 @@ class Noise:
             lattice = white(self._key, Window(row, col, by_row.shape[1], by_col.shape[1]), layer)
             out += (by_col @ (by_row @ (np.float32(amplitude) * lattice)).T).T
         return out
+
+
+def noise_in_metres(seeds: Seeds, metres: float, pixel: tuple[float, float], beta: float, finest: float = 1.0) -> Noise:
+    """A field whose longest wavelength is given in metres, on pixels of a height and width in metres."""
+    return Noise(seeds, (metres / pixel[0], metres / pixel[1]), beta, finest)
 
 
 def _spline(first: int, length: int, spacing: float) -> tuple[int, sparse.csr_array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ._noise import Noise, Seeds, white
+from ._noise import Noise, Seeds, noise_in_metres, white
 from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Pixel, Terrain
 from ._terrain import PARCELS as N_PARCELS
 
@@ -36,7 +36,7 @@ class Optics:
 
     def __init__(self, seeds: Seeds, pixel: Pixel) -> None:
         def noise(name: str, metres: float, beta: float) -> Noise:
-            return Noise(seeds / name, (metres / pixel[0], metres / pixel[1]), beta)
+            return noise_in_metres(seeds / name, metres, pixel, beta)
 
         self._seeds = seeds
         self._rough = noise("debris", 120.0, 2.4)

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..exceptions import SceneError
 from ..grid import Grid, Window
-from ._noise import Noise, Seeds, grow
+from ._noise import Seeds, grow, noise_in_metres
 from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Terrain, cells, samples
 
 __all__ = ["CLEARANCE", "Footprint", "draw_boxes", "draw_landslides", "metric_grid"]
@@ -110,7 +110,7 @@ class _Starts:
 
     def __init__(self, seeds: Seeds, ground: Any) -> None:
         self._ground, (rows, cols) = ground, ground.shape
-        self._cluster = Noise(seeds / "cluster", (1200.0 / ground.pixel[0], 1200.0 / ground.pixel[1]), 3.6)
+        self._cluster = noise_in_metres(seeds / "cluster", 1200.0, ground.pixel, 3.6)
         self._margin = int(np.ceil(700.0 / min(ground.pixel)))  # a landslide, and the smoothing, beyond the cell
         some = [self.of(window)[0] for window in samples(ground.shape)]
         mean = sum(float(w.sum(dtype=np.float64)) for w in some) / sum(self._inside(w) for w in some)
@@ -235,8 +235,8 @@ class Footprint:
         self._outlines, self._grid = np.array(outlines, dtype=object), grid
         self._tree = shapely.STRtree(self._outlines)
         east, north = grid.pixel_extent
-        self._fray = Noise(seeds / "fray", (60.0 / north, 60.0 / east), 2.5)
-        self._shift = [Noise(seeds / "shift" / i, (SHIFT_SIZE / north, SHIFT_SIZE / east), 4.0) for i in range(2)]
+        self._fray = noise_in_metres(seeds / "fray", 60.0, (north, east), 2.5)
+        self._shift = [noise_in_metres(seeds / "shift" / i, SHIFT_SIZE, (north, east), 4.0) for i in range(2)]
         self._shift_size = SHIFT / north, SHIFT / east
         self._margin = 3 + int(np.ceil(5 * max(self._shift_size)))
 

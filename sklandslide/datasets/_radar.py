@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from ._noise import Noise, Seeds, white
+from ._noise import Noise, Seeds, noise_in_metres, white
 from ._speckle import speckle
 from ._terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, WATER, Pixel, Terrain
 from ._viewing import LOOK_AZIMUTH, View, incidence_angle
@@ -83,7 +83,7 @@ class Orbit:
     event: Seeds
 
     def _noise(self, seeds: Seeds, metres: float, beta: float) -> Noise:
-        return Noise(seeds, (metres / self.pixel[0], metres / self.pixel[1]), beta)
+        return noise_in_metres(seeds, metres, self.pixel, beta)
 
     @cached_property
     def _hummocks(self) -> Noise:

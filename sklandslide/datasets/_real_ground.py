@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..exceptions import SceneError
 from ..grid import Window
 from ..terrain import metres_at_centre
-from ._noise import Noise, Seeds, grow
+from ._noise import Seeds, grow, noise_in_metres
 from ._terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, Pixel, Terrain, farm_parcels
 
 if TYPE_CHECKING:
@@ -60,13 +60,10 @@ class RealGround:
                 f"to {PIXELS[1]:g} m. Give a scene whose first band has pixels of about 10 m, the DEM beside it: "
                 "Scene.from_files({'Red': 'red_10m.tif', 'DEM': 'dem.tif'})."
             )
-        self._town = self._noise(seeds / "town", 500.0, 3.0)
-        self._district = self._noise(seeds / "district", 1500.0, 4.0)
+        self._town = noise_in_metres(seeds / "town", 500.0, self.pixel, 3.0)
+        self._district = noise_in_metres(seeds / "district", 1500.0, self.pixel, 4.0)
         rng = (seeds / "parcels").rng
         self._bearings, self._shifts = rng.uniform(0, np.pi, 2), rng.random(PARCELS)
-
-    def _noise(self, seeds: Seeds, metres: float, beta: float) -> Noise:
-        return Noise(seeds, (metres / self.pixel[0], metres / self.pixel[1]), beta)
 
     def terrain(self, window: Window) -> Terrain:
         """Relief and land cover of a window, which may reach beyond the scene: the edge is continued there."""

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..grid import Grid, Window, tiles
-from ._noise import Noise, Seeds, grow
+from ._noise import Noise, Seeds, grow, noise_in_metres
 
 __all__ = [
     "CELL", "FARMLAND", "FOREST", "PARCELS", "SETTLEMENT", "WATER", "Pixel", "SimulatedGround", "Terrain", "cells",
@@ -107,7 +107,7 @@ class SimulatedGround:
         self._measure()
 
     def _noise(self, seeds: Seeds, metres: float, beta: float, finest: float = 1.0) -> Noise:
-        return Noise(seeds, (metres / self.pixel[0], metres / self.pixel[1]), beta, finest)
+        return noise_in_metres(seeds, metres, self.pixel, beta, finest)
 
     def _measure(self) -> None:
         """Find the quantiles over the scene that its parts are set by."""
