@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,10 @@ def child(path, n_jobs):
         try:
             make(path, n_jobs)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(code)
     return number
 
@@ -58,7 +62,7 @@ def main(folder, kills, n_jobs):
         before = journal.stat().st_size if journal.exists() else 0
         resumed += before > 64 * 64 * 4
         _, status = os.waitpid(child(path, n_jobs), 0)
-        assert status == 0, f"kill {kill}: could not go on"
+        assert status == 0, f"kill {kill}: could not go on (status {status}), found {found}"
         assert path.read_bytes() == expected, f"kill {kill}: other bytes"
         assert set(os.listdir(folder)) == {"map.tif", "whole.tif"}, os.listdir(folder)
         path.unlink()

@@ -262,6 +262,19 @@ def test_a_disk_that_is_really_full(tmp_path):
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+@pytest.mark.parametrize(
+    "rest", [b"", b"II*\0", b"II*\0\x08\0\0\0" + bytes(300), "half a map"], ids=["empty", "8", "zeros", "half"]
+)
+def test_what_a_killed_process_left_of_the_file_is_no_obstacle(tmp_path, rest):
+    scene, pipe = random_scene((150, 160)), fitted(random_scene(), 5)
+    whole = SlidingWindowPredictor(pipe).predict_map(scene, tmp_path / "whole.tif")
+    expected = Path(whole.path).read_bytes()
+    (tmp_path / ".map.tif.part").write_bytes(expected[: len(expected) // 2] if isinstance(rest, str) else rest)
+    SlidingWindowPredictor(pipe).predict_map(scene, tmp_path / "map.tif")
+    assert (tmp_path / "map.tif").read_bytes() == expected
+    assert sorted(os.listdir(tmp_path)) == ["map.tif", "whole.tif"]
+
+
 def killed(folder, kills, n_jobs):
     command = [sys.executable, str(HERE / "killing.py"), str(folder), str(kills), str(n_jobs)]
     done = subprocess.run(command, check=False, cwd=HERE, capture_output=True, text=True)

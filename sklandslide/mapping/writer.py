@@ -96,6 +96,8 @@ class MapWriter:
         folder, name = os.path.split(self.path)
         self._part = os.path.join(folder, f".{name}.part")
         try:
+            # What a killed process left: GDAL would look into it before it replaces it, and may stumble over it.
+            self._remove()
             self._dataset = self._create()
         except (OSError, RasterioError) as error:
             self._remove()
