@@ -11,8 +11,9 @@ Without arguments it runs on a simulated scene. On your own data::
         --polygons polygons.gpkg --composite RGB --out out
 
 The polygons need a column ``class`` with the value ``landslide`` for landslides and any other for other ground. The
-folder ``--out`` gets ``map.tif`` (probability of landslide), ``landslides.gpkg`` (points and polygons), ``map.png`` and
-``model.pkl`` (for ``examples/reuse_model.py``).
+folder ``--out`` gets ``map.tif`` (probability of landslide), ``landslides.gpkg`` (points and polygons), ``map.png``,
+``model.zip`` (the model as data that anybody can load safely, for ``examples/reuse_model.py``) and ``model.pkl`` (the
+same as a pickle, for your own use).
 """
 
 import argparse
@@ -38,10 +39,11 @@ from sklandslide import (
     SpatialBlockKFold,
     make_scene,
     sample_polygons,
+    save_model,
 )
 from sklandslide.exceptions import SamplingWarning, SklandslideError
 
-OUTPUTS = ("map.tif", "landslides.gpkg", "map.png", "model.pkl")
+OUTPUTS = ("map.tif", "landslides.gpkg", "map.png", "model.zip", "model.pkl")
 
 
 def pair(text):
@@ -155,6 +157,7 @@ def write_results(model, scene, polygons, options):
     landslides.to_gpkg(options.out / "landslides.gpkg", threshold=options.threshold, overwrite=options.overwrite)
     axes = landslides.plot(background=scene, inventory=polygons, threshold=options.threshold, **inventory)
     axes.figure.savefig(options.out / "map.png", dpi=150, bbox_inches="tight")
+    save_model(model, options.out / "model.zip", overwrite=options.overwrite)
     (options.out / "model.pkl").write_bytes(pickle.dumps(model))
     print("\nMap against the inventory (which the model was partly trained on)")
     for name, value in landslides.score(polygons, threshold=options.threshold, **inventory).items():

@@ -1,13 +1,14 @@
 """
-Reuse a pickled model on another scene
-======================================
+Reuse a model on another scene
+==============================
 
-``examples/map_landslides.py`` leaves ``model.pkl``, a fitted pipeline without any raster or path in it. This script
+``examples/map_landslides.py`` leaves ``model.zip``, a fitted pipeline without any raster or path in it. This script
 maps another scene with it::
 
-    python examples/reuse_model.py out/model.pkl --band VV_before=a.tif --band VV_after=b.tif --out other_map.tif
+    python examples/reuse_model.py out/model.zip --band VV_before=a.tif --band VV_after=b.tif --out other_map.tif
 
-Without bands it maps another simulated scene. Load only pickles that you trust: loading one can run any code.
+Without bands it maps another simulated scene. A file named ``.pkl`` is taken for a pickle. Load only pickles that you
+trust: loading one can run any code. A model file holds data only and can come from anybody.
 """
 
 import argparse
@@ -17,13 +18,13 @@ from pathlib import Path
 
 from map_landslides import pair
 
-from sklandslide import Scene, SlidingWindowPredictor, make_scene
+from sklandslide import Scene, SlidingWindowPredictor, load_model, make_scene
 from sklandslide.exceptions import SklandslideError
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a model file, or a pickle (.pkl)")
     parser.add_argument("--band", type=pair, action="append", metavar="NAME=FILE", help="a raster; repeat for each")
     parser.add_argument("--units", type=pair, action="append", default=[], metavar="NAME=dB|linear")
     parser.add_argument("--nodata", type=pair, action="append", default=[], metavar="NAME=VALUE")
@@ -33,7 +34,8 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, default=Path("other_map.tif"), metavar="FILE")
     parser.add_argument("--overwrite", action="store_true")
     options = parser.parse_args(arguments)
-    model = pickle.loads(options.model.read_bytes())
+    pickled = options.model.suffix == ".pkl"
+    model = pickle.loads(options.model.read_bytes()) if pickled else load_model(options.model)
     if options.band:
         nodata = {name: float(value) for name, value in options.nodata}
         scene = Scene.from_files(dict(options.band), units=dict(options.units), nodata=nodata)

@@ -19,6 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ._tensorflow import usual_settings, usual_tracing
+
 # Kept of each kind; those used least recently are dropped. A search seldom mixes more architectures.
 _KEPT = 8
 # The layers of `build_cnn` that a program has as its own; normalisation is an input.
@@ -115,12 +117,15 @@ class TrainingProgram:
         """`_train`, compiled."""
         reach, order = tf.TensorSpec((6,), tf.float32), tf.TensorSpec((None,), tf.int64)
         traced = tf.function(self._train, autograph=False)
-        return traced.get_concrete_function(self._samples, _SCALING, reach, order, _NUMBER, _NUMBER, _NUMBER)
+        with usual_tracing():
+            return traced.get_concrete_function(self._samples, _SCALING, reach, order, _NUMBER, _NUMBER, _NUMBER)
 
     @cached_property
     def validate(self) -> Any:
         """`_validate`, compiled."""
-        return tf.function(self._validate, autograph=False).get_concrete_function(self._samples, _SCALING, _NUMBER)
+        traced = tf.function(self._validate, autograph=False)
+        with usual_tracing():
+            return traced.get_concrete_function(self._samples, _SCALING, _NUMBER)
 
     def start(self) -> None:
         """Forget the fit before: a fresh optimizer."""
@@ -298,12 +303,19 @@ def _architecture(network: keras.Sequential) -> list:
     return [network.input_shape[1:], *layers]
 
 
+def _zeros(layer: keras.layers.Layer) -> dict[str, str]:
+    """First weights, which are replaced: Keras's own would take their seed from Python's global generator."""
+    return {"kernel_initializer": "zeros"} if "kernel_initializer" in layer.get_config() else {}
+
+
 def _copied(network: keras.Sequential) -> keras.Sequential:
     """Layers of the same architecture, without normalisation."""
-    layers = [type(layer).from_config(_neutral(layer)) for layer in _trunk(network)]
+    layers = [type(layer).from_config({**_neutral(layer), **_zeros(layer)}) for layer in _trunk(network)]
     return keras.Sequential([keras.Input(network.input_shape[1:]), *layers], name="program")
 
 
+@usual_settings()
+@usual_tracing()
 def _shared_forward(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
     key = json.dumps(_architecture(network), sort_keys=True)
     with _lock:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from ._programs import TrainingProgram, scaling_of, training_program
+from ._tensorflow import usual_settings
 
 # Batches in one call of the program: between calls, progress is shown and an interrupt from the keyboard is heard.
 _SPAN = 256
@@ -30,6 +31,7 @@ class SeededModel(keras.Model):
     ranges: Any
     seeds: tuple[int, int]
 
+    @usual_settings()
     def fit(
         self,
         x: Any = None,

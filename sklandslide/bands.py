@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from .composites import band_inputs, resolve_composite
-from .exceptions import BandError
+from .contract import pixel_size, say_not_recorded, size_text, sizes_agree
+from .exceptions import BandError, SceneError
 from .locations import Locations
 
 __all__ = ["BandStacker"]
@@ -38,6 +41,20 @@ class CompositeView:
     def block_shape(self) -> tuple[int, int]:
         """The blocks that the scene is stored in."""
         return self.scene.block_shape
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of the bands, after conversion, where they are declared."""
+        return {band: "dB" for band in self.bands if band_inputs(band)[0] in self.scene.units}
+
+    @property
+    def checked(self) -> bool:
+        """Whether it is a part of a scene that was held against the contract as a whole."""
+        return getattr(self.scene, "checked", False)
+
+    def declared(self, band: str) -> str:
+        """The units that the scene declares for what a band is made of."""
+        return _declared(self.scene, band)
 
     def read(self, bands: Iterable[str] | None = None, window: Any = None) -> np.ndarray:
         """Float32 pixels (rows, cols, bands), NaN for nodata, linear power converted to dB."""
@@ -68,6 +85,10 @@ class BandStacker(TransformerMixin, BaseEstimator):
     ----------
     composite : str or list of str, default="BAA"
         A name in `COMPOSITES`, or a list of band names and differences such as ``"VV_after - VV_before"``.
+    pixel_size_tolerance : float or None, default=0.15
+        By what share the pixels of a scene may be larger or smaller on the ground (in the root of their area) than
+        those of the scenes that the stacker was fitted on. None takes any. It is looked at when a scene is seen, so it
+        can be set on a fitted pipeline: ``pipe.set_params(bandstacker__pixel_size_tolerance=None)``.
 
     Attributes
     ----------
@@ -76,6 +97,9 @@ class BandStacker(TransformerMixin, BaseEstimator):
         the first stands in its place in BAA and HHH. Every later scene must have them.
     units_ : tuple of (str or None)
         Units of each band after conversion (``"dB"`` or None if undeclared). Every later scene must have them.
+    pixel_size_ : (float, float)
+        Metres on the ground of a pixel's two sides, along a row and along a column: the geometric mean over the scenes
+        fitted on. Without a CRS a map unit counts as a metre.
     n_features_in_ : int
         2, the coordinates.
 
@@ -83,6 +107,8 @@ class BandStacker(TransformerMixin, BaseEstimator):
     ------
     BandError
         If the composite is unknown, or a scene lacks one of its bands or has it in other units.
+    SceneError
+        If the pixels of a scene are of another size than those of the scenes fitted on.
 
     References
     ----------
@@ -102,10 +128,18 @@ class BandStacker(TransformerMixin, BaseEstimator):
     array([-10., -20., -10.], dtype=float32)
     """
 
-    _parameter_constraints: dict = {"composite": [str, "array-like"]}
+    _parameter_constraints: dict = {
+        "composite": [str, "array-like"],
+        "pixel_size_tolerance": [Interval(Real, 0, None, closed="left"), None],
+    }
 
-    def __init__(self, composite: Any = "BAA") -> None:
+    def __init__(self, composite: Any = "BAA", *, pixel_size_tolerance: float | None = 0.15) -> None:
         self.composite = composite
+        self.pixel_size_tolerance = pixel_size_tolerance
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # pickles made before there was such a parameter
+        super().__setstate__({"pixel_size_tolerance": 0.15, **state})
 
     def fit(self, X: Locations, y: Any = None) -> BandStacker:
         """Resolve the composite on the scenes of X.
@@ -127,8 +161,24 @@ class BandStacker(TransformerMixin, BaseEstimator):
         units = _units_of(scenes[0], bands)
         for scene in scenes[1:]:
             _check_units(scene, bands, units)
+        used = [scenes[i] for i in np.unique(X.scene_index)] or list(scenes)
+        self.pixel_size_ = self._common_size([scene.grid for scene in used])
         self.bands_, self.units_, self.n_features_in_ = bands, units, 2
         return self
+
+    def _common_size(self, grids: list[Any]) -> tuple[float, float]:
+        """Size of the pixels of all scenes fitted on."""
+        sizes = [pixel_size(grid) for grid in grids]
+        for size in sizes:
+            if self.pixel_size_tolerance is not None and not sizes_agree(sizes[0], size, self.pixel_size_tolerance):
+                raise SceneError(
+                    f"The scenes of X have pixels of {size_text(sizes[0])} and of {size_text(size)} on the ground; the "
+                    f"same patch would show more ground in one than in the other (pixel_size_tolerance="
+                    f"{self.pixel_size_tolerance}). Put them on pixels of one size (gdalwarp -tr, or the argument grid "
+                    "of Scene.from_files), or allow it with BandStacker(pixel_size_tolerance=None)."
+                )
+        width, height = np.exp(np.mean(np.log(sizes), axis=0)).tolist()
+        return width, height
 
     def transform(self, X: Locations) -> Locations:
         """See the scenes of X through the composite.
@@ -158,9 +208,35 @@ class BandStacker(TransformerMixin, BaseEstimator):
             With the scene's grid and the bands of the composite.
         """
         check_is_fitted(self)
-        resolve_composite(self.bands_, scene.bands)
+        self._check_bands(scene)
         _check_units(scene, self.bands_, self.units_)
+        if not getattr(scene, "checked", False):  # as a part of one that was
+            self._check_pixels(scene.grid)
         return CompositeView(scene, self.bands_)
+
+    def _check_bands(self, scene: Any) -> None:
+        missing = sorted({name for band in self.bands_ for name in band_inputs(band)} - set(scene.bands))
+        if missing:
+            raise BandError(
+                f"The model was fitted on the bands {', '.join(self.bands_)} and needs the band(s) "
+                f"{', '.join(missing)}, which the scene does not have; it has {', '.join(scene.bands)}. Add what is "
+                "missing to the scene, under the same name, or train a model without it."
+            )
+
+    def _check_pixels(self, grid: Any) -> None:
+        self._validate_params()
+        known, tolerance = getattr(self, "pixel_size_", None), self.pixel_size_tolerance
+        if known is None:
+            say_not_recorded("the size of its pixels")
+        elif tolerance is not None and not sizes_agree(known, size := pixel_size(grid), tolerance):
+            place = "" if grid.crs else " (it has no CRS, so that a map unit counts as a metre)"
+            raise SceneError(
+                f"The model was fitted on pixels of {size_text(known)} on the ground, and the scene has pixels of "
+                f"{size_text(size)}{place}: a patch would show another stretch of ground "
+                f"(pixel_size_tolerance={tolerance}). Put the scene on such pixels (gdalwarp -tr, or the argument grid "
+                "of Scene.from_files), or train on scenes like it. To use it as it is, set pixel_size_tolerance=None "
+                "on the BandStacker: pipe.set_params(bandstacker__pixel_size_tolerance=None)."
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

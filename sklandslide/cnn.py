@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from ._tensorflow import share_of_cores
+from ._tensorflow import share_of_cores, usual_settings
 from ._version import __version__
 from .augmentation import AugmentedPatches
 from .network import build_cnn, without_optimizer
@@ -69,7 +69,8 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         Weights by class label, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the order of samples, dropout, the validation split and, unless the `Augmenter` has its
-        own, the augmentation. The same seed gives the same weights on the same machine; no global state is changed.
+        own, the augmentation. The same seed gives the same weights on the same machine, in one process or in the
+        workers of a search; no global state is changed.
     memory : None, str or joblib.Memory, default=None
         Where fits are kept, as in `sklearn.pipeline.Pipeline`: one with the same patches, labels, weights and
         parameters is not made again. So a search that was killed goes on where it stopped. Needs an integer
@@ -89,6 +90,8 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         Epochs run.
     patch_shape_ : (int, int, int)
         Rows, columns and bands of the training patches.
+    class_count_ : ndarray of shape (n_classes,)
+        Training samples of each class, those set aside by `early_stopping` among them.
     n_features_in_ : int
         Number of bands.
 
@@ -196,8 +199,10 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self.n_iter_ = len(self.history_["loss"])
         self.patch_shape_ = patches.shape[1:]
+        self.class_count_ = np.bincount(codes, minlength=len(classes))
         return self
 
+    @usual_settings()
     def _make(self, patches, codes, weights, n_classes, ranges, seeds) -> tuple[Any, dict[str, list[float]]]:
         """Build and train a network."""
         train, held_out = self._split(codes, seeds[1])
@@ -400,6 +405,7 @@ def _packed(model: Any) -> tuple[str, list[np.ndarray]]:
     return model.to_json(), model.get_weights()
 
 
+@usual_settings()
 def _unpacked(packed: tuple[str, list[np.ndarray]]) -> Any:
     share_of_cores()
     import keras

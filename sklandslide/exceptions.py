@@ -6,6 +6,8 @@ Each message says what is wrong, the value, the rule and the remedy.
 __all__ = [
     "BandError",
     "InventoryError",
+    "MissingPackageError",
+    "ModelFileError",
     "NoValidDataError",
     "OutputExistsError",
     "OutputFolderError",
@@ -41,6 +43,14 @@ class BandError(SklandslideError, ValueError):
 
 class InventoryError(SklandslideError, ValueError):
     """Polygons are missing, of the wrong kind, or do not fit the scene."""
+
+
+class MissingPackageError(SklandslideError, ImportError):
+    """A package is needed that is installed with one of sklandslide's extras only."""
+
+
+class ModelFileError(SklandslideError, ValueError):
+    """A model cannot be saved, or a model file is damaged or holds what is not loaded."""
 
 
 class NoValidDataError(SklandslideError, ValueError):

@@ -20,6 +20,10 @@ __all__ = ["Grid", "Window", "origins", "tiles"]
 # A window's first pixel is found by rounding; a tie (an even patch about a pixel centre) must fall the
 # same way whatever the last bits of the map coordinates say. In pixels.
 _TIE = 1e-6
+# Farther than any raster reaches, and still a whole number. In pixels.
+_FAR = 2.0**50
+# Map coordinates are 64-bit numbers; neighbouring ones may be this far apart at the most. In pixels.
+_COARSEST = 0.01
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ class Grid:
         t = self.transform
         if not hasattr(t, "a"):
             raise SceneError(f"{t!r} is no transform; give an affine.Affine (rasterio.transform makes them).")
-        if not np.isfinite([t.a, t.b, t.c, t.d, t.e, t.f]).all() or t.a * t.e == t.b * t.d:
+        area = t.a * t.e - t.b * t.d
+        if not np.isfinite([t.a, t.b, t.c, t.d, t.e, t.f, area]).all() or area == 0:
             raise SceneError(
                 f"The transform {tuple(t)[:6]} cannot be inverted: pixels must have a finite, non-zero size. "
                 "Give the raster a geotransform (rasterio: transform=...)."
@@ -138,6 +143,13 @@ class Grid:
         if min(rows, cols) < 1:
             raise SceneError(f"The grid has shape {self.shape}; it needs at least one row and one column.")
         object.__setattr__(self, "shape", (rows, cols))
+        reach = np.spacing(np.abs(self.xy([0, 0, rows, rows], [0, cols, 0, cols])).max(axis=0))
+        error = np.abs([t.e * reach[0], t.b * reach[1], t.d * reach[0], t.a * reach[1]]).max()
+        if error > _COARSEST * abs(area):
+            raise SceneError(
+                f"The transform {tuple(t)[:6]} cannot be used: its pixels are so small, so far from the origin, that "
+                "64-bit coordinates do not tell them apart. Check the units, or use an origin that is closer."
+            )
 
     def xy(self, row: Any, col: Any) -> np.ndarray:
         """Map coordinates of (fractional) rows and columns, float64, shape (..., 2)."""
@@ -160,7 +172,7 @@ class Grid:
         even number has its centre on the pixel corner next to the point, the lower right one on a tie.
         """
         corner = self.rowcol(xy) - patch_size / 2
-        return np.floor(corner + (0.5 + _TIE)).astype(np.int64)
+        return np.floor(np.clip(corner, -_FAR, _FAR) + (0.5 + _TIE)).astype(np.int64)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:

@@ -182,6 +182,11 @@ def _coordinates(X: Any) -> tuple[np.ndarray, np.ndarray]:
                 f"X has shape {coordinates.shape}; SpatialBlockKFold needs map coordinates of shape (n_samples, 2), "
                 "such as the Locations that sample_polygons returns."
             )
+        if not np.isfinite(coordinates).all():
+            row = int(np.flatnonzero(~np.isfinite(coordinates).all(axis=1))[0])
+            raise ValueError(
+                f"X holds {coordinates[row]} at row {row}; map coordinates must be finite. Drop such rows."
+            )
         return coordinates, np.zeros(len(coordinates), int)
     systems: list[Any] = []
     for scene in X.scenes:

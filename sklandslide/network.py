@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._tensorflow import share_of_cores
+from ._tensorflow import share_of_cores, usual_settings
 
 __all__ = ["build_cnn", "without_optimizer"]
 
 
+@usual_settings()
 def build_cnn(
     meta: dict[str, Any] | None = None,
     *,
@@ -33,7 +34,8 @@ def build_cnn(
 
     Blocks of a 3 x 3 convolution with ReLU and 2 x 2 max pooling, dropout, a fully connected ReLU layer and a softmax;
     Adam and sparse categorical cross-entropy. Normalisation and resampling are layers of the model. The numbers that
-    the paper leaves open are those of the TensorFlow tutorial that its network comes from.
+    the paper leaves open are those of the TensorFlow tutorial that its network comes from. Keras's global settings
+    (dtype policy, floatx, epsilon, image data format) do not reach it: it is in float32, with bands last.
 
     Parameters
     ----------
@@ -127,6 +129,7 @@ def build_cnn(
     return model
 
 
+@usual_settings()
 def without_optimizer(network: Any) -> Any:
     """The same layers, ready to predict, without what only training needs."""
     share_of_cores()

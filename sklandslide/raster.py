@@ -16,17 +16,22 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import rasterio
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
+from .contract import polarisation_in
 from .exceptions import SceneError, SceneReadError
 from .grid import Grid, Window
+from .opening import check_band, faults_of, linked_files, open_raster
+from .paths import local_file, stamp_of
 from .terrain import slope_degrees
 
 # Bytes of blocks that GDAL may keep for us between the parts of a scene.
 _KEPT = 2**28
+# No measurement is as large: software writes the largest float32 and the like for nodata, and loses the tag.
+_LARGEST = 1e38
+# Tags of a band in which GDAL's drivers for radar products (SAFE, RS2) give its polarisation.
+_POLARISATION_TAGS = ("POLARISATION", "POLARIZATION", "POLARIMETRIC_INTERP")
 # What GDAL says of a band whose nodata is its tag or nothing: then there is no mask to be read besides.
 _NO_MASK = ([MaskFlags.all_valid], [MaskFlags.nodata])
 
@@ -39,16 +44,35 @@ class _Files(threading.local):
 
     def __init__(self) -> None:
         self.datasets: dict[str, Any] = {}
+        self.held: dict[str, int] = {}
 
-    def dataset(self, path: str) -> Any:
-        if path not in self.datasets:
-            self.datasets[path] = rasterio.open(path)
-        return self.datasets[path]
+    def dataset(self, path: str, follow_links: bool) -> Any:
+        key = f"{path} {follow_links}"
+        if key not in self.datasets:
+            for name in (path, f"{path}.msk"):
+                if name not in self.held and os.path.exists(name):
+                    # As long as a file is held no other has its number, on any file system.
+                    self.held[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            self.datasets[key] = open_raster(path, follow_links=follow_links)
+        return self.datasets[key]
 
-    def close(self) -> None:
+    def replaced(self, path: str) -> bool:
+        """Whether another file has come to the place of the one that was opened, be it of the same size and age."""
+        names = [name for name in (path, f"{path}.msk") if name in self.held]
+        try:
+            return not all(os.path.samestat(os.fstat(self.held[name]), os.stat(name)) for name in names)
+        except OSError:
+            return True
+
+    def free(self) -> None:
         while self.datasets:
             self.datasets.popitem()[1].close()
         self.bytes_read = 0
+
+    def close(self) -> None:
+        self.free()
+        while self.held:
+            os.close(self.held.popitem()[1])
 
 
 _files = _Files()
@@ -75,7 +99,7 @@ def keeping_open() -> Iterator[None]:
 def free_blocks() -> None:
     """Let GDAL forget the blocks that it keeps (up to a twentieth of the machine's memory) where they are many."""
     if _files.bytes_read > _KEPT:
-        _files.close()
+        _files.free()
 
 
 class Band(Protocol):
@@ -103,44 +127,38 @@ class FileBand:
     nodata: tuple[float, ...]
     stamp: tuple[int, ...]
     block_shape: tuple[int, int]
+    follow_links: bool = False
+    links: tuple[str, ...] = ()
+    polarisation: str = field(
+        default="", compare=False, repr=False
+    )  # that the file names, to be compared with the band's
 
     @classmethod
-    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = ()) -> FileBand:
+    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = (), *, follow_links: bool = False) -> FileBand:
         """Look at the file's header; raise SceneReadError or SceneError if it cannot serve."""
-        path = os.path.abspath(os.fspath(path))
-        stamp = _stamp(path)
-        try:
-            with rasterio.open(path) as dataset:
-                grid = Grid(dataset.crs, dataset.transform, dataset.shape)
-                count, dtypes, blocks = dataset.count, dataset.dtypes, dataset.block_shapes
-                # rasterio's stand-in for none; it warns, but not of ground control points (Sentinel-1 GRD).
-                placed = not dataset.transform.is_identity
-        except NotGeoreferencedWarning:
-            placed = False
-        except RasterioError as error:
-            raise SceneReadError(
-                f"{path} cannot be opened as a raster: {error}. Give a file that GDAL can read, such as a "
-                "GeoTIFF; check it with `rio info`."
-            ) from error
-        if not placed:
-            raise SceneError(
-                f"{path} has no geotransform, so its pixels have no place on the map. Terrain-correct or "
-                "georeference it first (SNAP: Terrain Correction; GDAL: gdalwarp), or use Scene.from_arrays."
-            )
-        if not 1 <= index <= count:
-            raise SceneError(f"{path} has {count} band(s); there is no band {index}. Count from 1.")
-        if np.issubdtype(np.dtype(dtypes[index - 1]), np.complexfloating):
-            raise SceneError(
-                f"{path} holds complex numbers ({dtypes[index - 1]}). Use detected intensity (sigma0 or "
-                "gamma0) instead of single-look complex data."
-            )
-        return cls(path, index, grid, nodata, stamp, tuple(blocks[index - 1]))
+        path = local_file(path)
+        links = linked_files(path, follow_links=follow_links)
+        stamp = stamp_of(path, links)
+        with faults_of(path), open_raster(path, follow_links=follow_links) as dataset:
+            check_band(dataset, path, index)
+            # rasterio's stand-in for none, also where there are ground control points (Sentinel-1 GRD).
+            if dataset.transform.is_identity:
+                raise SceneError(
+                    f"{path} has no geotransform, so its pixels have no place on the map. Terrain-correct or "
+                    "georeference it first (SNAP: Terrain Correction; GDAL: gdalwarp), or use Scene.from_arrays."
+                )
+            grid = Grid(dataset.crs, dataset.transform, dataset.shape)
+            block_shape = tuple(dataset.block_shapes[index - 1])
+            tags = dataset.tags(index)
+            named = polarisation_in(dataset.descriptions[index - 1], *(tags.get(name) for name in _POLARISATION_TAGS))
+        return cls(path, int(index), grid, nodata, stamp, block_shape, follow_links, links, named)
 
     def __getstate__(self) -> dict[str, Any]:
         # A cache (joblib's, a Pipeline's) knows a scene by its pickle. Once the file was changed that must be another
         # one, or the cache would hand out what `read` refuses.
-        now = current_stamp(self.path)
-        return self.__dict__ if now == self.stamp else {**self.__dict__, "changed": now}
+        now = current_stamp(self.path, self.links)
+        state = {name: value for name, value in self.__dict__.items() if name != "polarisation"}  # of use once
+        return state if now == self.stamp else {**state, "changed": now}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update((name, value) for name, value in state.items() if name != "changed")
@@ -150,28 +168,28 @@ class FileBand:
         return repr((self.path, self.index, self.nodata, self.stamp))
 
     def read(self, window: Window) -> np.ndarray:
-        if _stamp(self.path) != self.stamp:
-            raise SceneReadError(
-                f"{self.path} was changed after the scene was built from it. Build the scene again, so that "
-                "old and new pixels are not mixed."
-            )
+        self._check_unchanged()
         where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-        try:
-            with keeping_open():
-                dataset = _files.dataset(self.path)
-                values = dataset.read(self.index, window=where)
-                _files.bytes_read += values.nbytes
-                tag = dataset.nodatavals[self.index - 1]
-                # Where a file has a mask and a tag, GDAL's mask is the mask band alone and the tag is left out.
-                masks = [] if tag is None else [_differ(values, tag)]
-                if dataset.mask_flag_enums[self.index - 1] not in _NO_MASK:
-                    masks.append(dataset.read_masks(self.index, window=where) != 0)
-        except RasterioError as error:
+        advice = "The file may be truncated or damaged; copy or download it again."
+        with faults_of(self.path, f" at {window}", advice), keeping_open():
+            dataset = _files.dataset(self.path, self.follow_links)
+            values = dataset.read(self.index, window=where)
+            _files.bytes_read += values.nbytes
+            tag = dataset.nodatavals[self.index - 1]
+            # Where a file has a mask and a tag, GDAL's mask is the mask band alone and the tag is left out.
+            masks = [] if tag is None else [_differ(values, tag)]
+            if dataset.mask_flag_enums[self.index - 1] not in _NO_MASK:
+                masks.append(dataset.read_masks(self.index, window=where) != 0)
+            scale = dataset.scales[self.index - 1], dataset.offsets[self.index - 1]
+            self._check_unchanged()  # while it was read
+            return _as_float(values, self.nodata, masks, scale)
+
+    def _check_unchanged(self) -> None:
+        if stamp_of(self.path, self.links) != self.stamp or _files.replaced(self.path):
             raise SceneReadError(
-                f"{self.path} cannot be read at {window}: {error}. The file may be truncated or damaged; "
-                "copy or download it again."
-            ) from error
-        return _as_float(values, self.nodata, masks)
+                f"{self.path} was changed after the scene was built from it, or a file that belongs to it. Build the "
+                "scene again, so that old and new pixels are not mixed."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,14 +250,21 @@ class SlopeBand:
         return slope_degrees(heights, self.grid, window, missing)
 
 
-def _as_float(values: np.ndarray, nodata: tuple[float, ...], masks: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """Float32 with NaN for what is nodata, not finite, or (a float64 nodata value of -1.8e308) too large.
+def _as_float(
+    values: np.ndarray,
+    nodata: tuple[float, ...],
+    masks: Sequence[np.ndarray] = (),
+    scale: tuple[float, float] = (1, 0),
+) -> np.ndarray:
+    """Float32 with NaN for what is nodata, not finite, or too large (-3.4e38 and -1.8e308 are written for nodata).
 
-    The masks are True where values are valid. Float32 `values` are written to.
+    The masks are True where values are valid. `scale` is a factor, and what is added then; nodata are values as they
+    are stored. Float32 `values` are written to.
     """
-    with np.errstate(over="ignore"):
-        out = values.astype(np.float32, copy=False)
-        valid = np.isfinite(out)
+    with np.errstate(over="ignore", invalid="ignore"):
+        real = values if scale == (1, 0) else values.astype(np.float64) * scale[0] + scale[1]
+        out = real.astype(np.float32, copy=False)
+        valid = np.abs(out) < _LARGEST
         for mask in (*masks, *(values != value for value in nodata)):
             valid &= mask
     if not valid.all():
@@ -256,29 +281,9 @@ def _differ(values: np.ndarray, tag: float) -> np.ndarray:
     return differ
 
 
-def current_stamp(path: str) -> tuple[int, ...]:
-    """What the file is like now, or nothing where there is none."""
+def current_stamp(path: str, links: tuple[str, ...] = ()) -> tuple[int, ...]:
+    """What the files are like now, or nothing where there are none."""
     try:
-        return _stamp(path)
+        return stamp_of(path, links)
     except SceneReadError:
         return ()
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    """Size and modification time of the file, and of the mask file beside it where there is one.
-
-    The ``.aux.xml`` beside it does not count: looking at a raster in QGIS writes one.
-    """
-    stamp: list[int] = []
-    for name in (path, f"{path}.msk"):
-        try:
-            status = os.stat(name)
-        except OSError as error:
-            if name == path:
-                raise SceneReadError(
-                    f"{path} cannot be opened: {error.strerror}. Check the path; only files on this machine are read."
-                ) from error
-            stamp += [-1, -1]
-        else:
-            stamp += [status.st_size, status.st_mtime_ns]
-    return tuple(stamp)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .antimeridian import beside
 from .composites import band_inputs, resolve_composite
+from .contract import evenly, require_power
 from .exceptions import InventoryError, NoValidDataError, SamplingWarning, SceneError
 from .inventory import Inventory, read_inventory
 from .locations import Locations, valid_patches
@@ -150,9 +152,14 @@ def sample_polygons(
             f"All {len(inventory.ids)} polygons have {class_column} == {positive!r}; a classifier needs both classes. "
             "Add polygons of other ground, or pass class_column=None to sample landslides alone."
         )
+    inventory = replace(inventory, geometries=beside(inventory.geometries, scene.grid))
     xy, polygon = _candidates(scene.grid, inventory, size, stride)
     X = Locations(scene, xy)
-    fits, valid = valid_patches(X, size, _needed(scene, bands))
+    needed = _needed(scene, bands)
+    fits, valid = valid_patches(X, size, needed)
+    if fits.any() and not valid.any():
+        some = scene.grid.rowcol(xy[fits][evenly(int(fits.sum()))])
+        require_power(scene, needed or scene.bands, *np.floor(some).astype(int).T.tolist())
     _check_any(scene, inventory, fits, valid, size)
     labels = inventory.labels[polygon]
     keep = _draw(valid, polygon, labels, balance, max_per_polygon, check_random_state(random_state))
@@ -191,7 +198,11 @@ def _largest(patch_size: int | Iterable[int]) -> int:
 
 
 def _positive(value: Any, name: str) -> int:
-    if isinstance(value, bool) or value != int(value) or value < 1:
+    try:
+        whole = not isinstance(value, bool | np.bool_) and value == int(value) and value >= 1
+    except (TypeError, ValueError, OverflowError):  # no number, NaN, infinite
+        whole = False
+    if not whole:
         raise SceneError(f"{name}={value!r}: give a whole number of pixels or samples, at least 1.")
     return int(value)
 
@@ -212,8 +223,9 @@ def _lattice_points(grid: Any, geometry: Any, size: int, stride: int) -> np.ndar
     left, bottom, right, top = geometry.bounds
     corners = grid.rowcol([[left, bottom], [left, top], [right, bottom], [right, top]])
     # Beyond the scene's edge, candidates within one patch of it are enough to be counted as refused.
-    low = np.maximum(np.floor(corners.min(axis=0)), -size).astype(int)
-    high = np.minimum(np.ceil(corners.max(axis=0)), np.array(grid.shape) + size).astype(int)
+    beyond = np.array(grid.shape) + size
+    low = np.clip(np.floor(corners.min(axis=0)), -size, beyond).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)), -size, beyond).astype(int)
     rows, cols = (np.arange(-(-a // stride) * stride, b, stride) for a, b in zip(low, high, strict=True))
     points = grid.xy(rows[:, None] + 0.5, cols[None, :] + 0.5).reshape(-1, 2)
     shapely.prepare(geometry)

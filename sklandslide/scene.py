@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -15,8 +15,10 @@ from rasterio.errors import CRSError
 from rasterio.warp import Resampling
 
 from .composites import check_band_name
-from .exceptions import BandError, SceneError
+from .contract import polarisation_in
+from .exceptions import BandError, SceneError, SceneReadError
 from .grid import Grid, Window
+from .nodata import cleaner
 from .raster import ArrayBand, Band, FileBand, SlopeBand, keeping_open
 from .warping import blocks_on, overlaps, read_onto
 
@@ -74,24 +76,35 @@ class Scene:
         nodata: Mapping[str, Any] | None = None,
         grid: str | Grid | None = None,
         resampling: str | Mapping[str, str] = "bilinear",
+        follow_links: bool = False,
+        check_polarisation: bool = True,
     ) -> Scene:
         """Make a scene of raster files, each on its own grid.
 
-        Values come as they are stored: GDAL's scale and offset tags are not applied.
+        Where a file has tags of scale and offset, values are scale * stored + offset, as GDAL defines them; nodata are
+        values as they are stored. Nothing but files on this machine is read.
 
         Parameters
         ----------
         bands : mapping of str to path or (path, int)
             File of each band, and its number in the file where that is not 1.
         units : mapping of str to {"dB", "linear"}, default=None
-            Units of radar bands. Linear power is converted to dB for the network.
+            Units of radar bands. Linear power is converted to dB for the network. Power of zero or less and exactly
+            0 dB are nodata: no measurement is, and the borders of Sentinel-1 scenes are.
         nodata : mapping of str to number or sequence of numbers, default=None
-            Values that mean nodata besides the file's own tag, mask and NaN (often 0).
+            Values that mean nodata besides the file's own tag, mask and NaN (often 0; in a DEM -32768 or -9999).
         grid : str or Grid, default=None
             The grid to read on, or the name of the band that has it; the first band's by default.
         resampling : str or mapping of str to str, default="bilinear"
             How bands on other grids are resampled, for all or by band: a name of
             `rasterio.enums.Resampling` that interpolates or averages values.
+        follow_links : bool, default=False
+            Whether to open formats whose files may name other files, or whose readers crash on damaged ones: VRTs of
+            local GeoTIFFs, HDF5, netCDF and Erdas Imagine. Only for files that you trust. Addresses of networks are
+            never followed.
+        check_polarisation : bool, default=True
+            Whether to refuse a file that names another polarisation (VV, VH, HH or HV, in the description or the tags
+            of its band) than the band's name does.
 
         Returns
         -------
@@ -100,12 +113,13 @@ class Scene:
         Raises
         ------
         SceneReadError
-            If a file is missing or is no raster.
+            If a file is missing, damaged or no raster, or refers to other places and `follow_links` is False.
         SceneError
-            If a file has no geotransform or no coordinate system where others have one, or shares no ground
-            with the grid.
+            If a file holds complex numbers or places in a table of colours, has no geotransform or no coordinate
+            system where others have one, or shares no ground with the grid.
         BandError
-            If a name, unit, nodata value or resampling is given for no band, or is not allowed.
+            If a name, unit, nodata value or resampling is given for no band, or is not allowed; if a file names another
+            polarisation than the band.
 
         Examples
         --------
@@ -125,14 +139,21 @@ class Scene:
         declared = _nodata_by_band(nodata, bands)
         sources: dict[str, Band] = {}
         for name, place in bands.items():
-            path, index = place if isinstance(place, tuple) else (place, 1)
-            sources[check_band_name(name)] = FileBand.open(path, index, declared.get(name, ()))
+            path, index = place if isinstance(place, tuple) and len(place) == 2 else (place, 1)
+            sources[check_band_name(name)] = FileBand.open(
+                path, index, declared.get(name, ()), follow_links=follow_links
+            )
+            if check_polarisation:
+                _check_polarisation(name, sources[name])
         if grid is None:
             grid = next(iter(sources))
         if isinstance(grid, str):
             if grid not in sources:
                 raise BandError(f"grid={grid!r} names no band; the bands are {', '.join(sources)}.")
             grid = sources[grid].grid
+        if not isinstance(grid, Grid):
+            raise SceneError(f"grid={grid!r} is no grid. Give a Grid, or the name of the band that has it.")
+        grid = replace(grid, crs=_crs_of(grid.crs))
         return cls._build(sources, grid, units, resampling)
 
     @classmethod
@@ -242,8 +263,9 @@ class Scene:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Absolute paths of the rasters that the bands are read from."""
-        return tuple(dict.fromkeys(band.path for _, band in self._sources if isinstance(band, FileBand)))
+        """Absolute paths of the rasters that the bands are read from; behind a VRT, those that it names."""
+        files = [band for _, band in self._sources if isinstance(band, FileBand)]
+        return tuple(dict.fromkeys(path for band in files for path in (band.path, *band.links)))
 
     @property
     def block_shape(self) -> tuple[int, int]:
@@ -290,7 +312,7 @@ class Scene:
         """
         names = self._names(bands)
         where = Window.from_any(window, self.grid.shape)
-        out = np.empty((where.height, where.width, len(names)), np.float32)
+        out = _room_for(where, len(names))
         resampling = dict(self._resampling)
         with keeping_open():
             for i, name in enumerate(names):
@@ -298,7 +320,8 @@ class Scene:
                     out[..., i] = out[..., known]
                 else:
                     method = resampling.get(name, "bilinear")
-                    out[..., i] = read_onto(self._source(name), self.grid, where, method)
+                    clean = cleaner(name, self.units.get(name))
+                    out[..., i] = read_onto(self._source(name), self.grid, where, method, clean)
         return out
 
     def crop(self, window: Any, bands: str | Iterable[str] | None = None) -> Scene:
@@ -378,6 +401,16 @@ class Scene:
         return f"<Scene {self.grid.shape[0]} x {self.grid.shape[1]} pixels, {crs}, bands {names}>"
 
 
+def _room_for(window: Window, n_bands: int) -> np.ndarray:
+    try:
+        return np.empty((window.height, window.width, n_bands), np.float32)
+    except (MemoryError, ValueError) as error:  # a ValueError where no machine could have it
+        raise SceneReadError(
+            f"{window.height} x {window.width} pixels of {n_bands} bands take "
+            f"{window.height * window.width * n_bands / 2**28:.0f} GiB, and there is not so much memory. Read a window."
+        ) from error
+
+
 def _by_band(values: Mapping[str, Any] | None, bands: Iterable[str], what: str) -> dict[str, Any]:
     """Check that an option given by band names only bands that there are."""
     if values is None:
@@ -413,6 +446,28 @@ def _crs_of(crs: Any) -> CRS | None:
         ) from None
 
 
+def _check_polarisation(name: str, band: Any) -> None:
+    said = polarisation_in(name)
+    if said and band.polarisation and band.polarisation != said:
+        raise BandError(
+            f"Band {name!r} is to be {said}, but band {band.index} of {band.path} says of itself that it is "
+            f"{band.polarisation}. Swapped polarisations give a map that looks right and is not. Give the right file "
+            "or number of the band; if the file is wrong about itself, pass check_polarisation=False."
+        )
+
+
+def _check_flat(what: str, crs: CRS | None) -> None:
+    """Refuse coordinates that are no places on a map: from the Earth's centre, or heights alone."""
+    if crs is None or crs.is_geographic or crs.is_projected:
+        return
+    kind = crs.to_dict(projjson=True).get("type")
+    if kind in ("GeodeticCRS", "VerticalCRS", "TemporalCRS", "ParametricCRS"):
+        raise SceneError(
+            f"{what} has the coordinate system {crs.to_string()} ({kind}), whose coordinates are no x and y on a map. "
+            "Project it (GDAL: gdalwarp -t_srs EPSG:32654), or assign the right one (gdal_edit -a_srs)."
+        )
+
+
 def _copied(array: Any) -> np.ndarray:
     """An array of our own; masked values (rasterio's read(masked=True)) become NaN."""
     if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "fiu":
@@ -421,6 +476,8 @@ def _copied(array: Any) -> np.ndarray:
 
 
 def _check_placed(name: str, band: Grid, grid: Grid) -> None:
+    _check_flat(f"Band {name!r}", band.crs)
+    _check_flat("The scene's grid", grid.crs)
     if (band.crs is None) != (grid.crs is None):
         raise SceneError(
             f"Band {name!r} has {'no CRS' if band.crs is None else 'the CRS ' + band.crs.to_string()} and the "

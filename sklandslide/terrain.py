@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from .exceptions import SceneError
 from .grid import Grid, Window
 
-# WGS 84 (NIMA TR8350.2): semi-major axis in metres and first eccentricity squared. GRS 80 differs by less
-# than a millimetre.
-_SEMI_MAJOR = 6_378_137.0
-_ECCENTRICITY2 = 6.694379990141e-3
+# Heights in metres that no land has, of this planet or of another that is mapped (Mars reaches from -8.2 to 21.2 km):
+# what software writes where it has no height (-32768, -9999, 32767, 65535, 1e20).
+_HEIGHTS = (-9_500.0, 30_000.0)
+# The scale of a projection is computed at every so many pixels and metres, and interpolated between: it changes by
+# some hundred thousandths of its square on the way.
+_LATTICE_PIXELS, _LATTICE_METRES = 64, 50_000
 # rasterio's reproject and pyproj's Proj silence warnings of their own with `warnings.catch_warnings`, which
 # threads share: two at a time let these warnings out, or leave the user's filters changed.
 silencing = threading.Lock()
@@ -43,6 +47,11 @@ def slope_degrees(
     ndarray of shape (window.height, window.width), float32
         NaN where any of the nine heights is missing.
 
+    Raises
+    ------
+    SceneError
+        If there are heights that no land has.
+
     References
     ----------
     B. K. P. Horn, "Hill shading and the reflectance map", Proceedings of the IEEE 69 (1), 1981.
@@ -58,6 +67,7 @@ def slope_degrees(
     >>> float(slope_degrees(plane, grid, Window(1, 1, 3, 3))[0, 0])
     45.0
     """
+    check_heights(heights)
     z = _continue_linearly(heights.astype(np.float64), missing)
     by_row = _horn(z)
     by_col = _horn(z.T).T
@@ -66,10 +76,34 @@ def slope_degrees(
     # dz/dcol = a dz/dx + d dz/dy and dz/drow = b dz/dx + e dz/dy, solved for the map's axes
     along_x = (t.e * by_col - t.d * by_row) / determinant
     along_y = (t.a * by_row - t.b * by_col) / determinant
-    metres_x, metres_y = metres_per_unit(grid, window)
-    slope = np.degrees(np.arctan(np.hypot(along_x / metres_x, along_y / metres_y)))
+    xx, xy, yy = ground_metric(grid, window)
+    rise = np.sqrt(xx * along_x**2 + 2 * xy * along_x * along_y + yy * along_y**2)
+    slope = np.degrees(np.arctan(rise * _height_unit(grid)))
     slope[np.isnan(z[1:-1, 1:-1])] = np.nan  # Horn's differences pass over the middle one of the nine
     return slope.astype(np.float32)
+
+
+def check_heights(heights: np.ndarray) -> None:
+    """Refuse heights that no land has: they are nodata that nobody declared, and slopes about them look like cliffs.
+
+    Raises
+    ------
+    SceneError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklandslide.terrain import check_heights
+    >>> check_heights(np.array([np.nan, 0.0, 1850.0]))
+    """
+    low, high = _HEIGHTS
+    wrong = (heights < low) | (heights > high)
+    if wrong.any():
+        raise SceneError(
+            f"The DEM holds heights such as {float(heights[wrong][0]):g} m at {int(wrong.sum())} pixels; land lies "
+            f"between {low:g} and {high:g} m. If they mark nodata, say so: nodata={{'DEM': {heights[wrong][0]:g}}} "
+            "(GDAL: gdal_edit -a_nodata)."
+        )
 
 
 def _horn(z: np.ndarray) -> np.ndarray:
@@ -88,23 +122,64 @@ def _continue_linearly(z: np.ndarray, missing: Sequence[tuple[int, int]]) -> np.
     return z
 
 
-def metres_per_unit(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Length on the ground of one unit of x and of y, for each pixel or each row of the window."""
+def ground_metric(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How changes per map unit become changes per metre on the ground.
+
+    What changes by gx and gy per unit of x and y changes on the ground, where it is steepest, by the square root of
+    ``xx * gx**2 + 2 * xy * gx * gy + yy * gy**2`` per metre. That holds in any projection: in plate carree a unit of x
+    is shorter on the ground than one of y, in a sinusoidal one the axes are not at right angles there.
+
+    Parameters
+    ----------
+    grid : Grid
+    window : Window
+        Pixels of the grid.
+
+    Returns
+    -------
+    xx, xy, yy : ndarray
+        Per square metre, for each pixel, each row or all of the window (they broadcast to its shape).
+
+    Examples
+    --------
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> from sklandslide.grid import Grid, Window
+    >>> from sklandslide.terrain import ground_metric
+    >>> grid = Grid(CRS.from_epsg(4326), Affine(1, 0, 0, 0, -1, 60.5), (1, 1))
+    >>> xx, xy, yy = ground_metric(grid, Window(0, 0, 1, 1))
+    >>> (xx**-0.5).round(), (yy**-0.5).round()  # metres of a degree at 60 degrees north
+    (array([[55800.]]), array([[111412.]]))
+    """
+    none = np.zeros((1, 1))
     if grid.crs is None:
-        return np.ones(1), np.ones(1)
+        return none + 1, none, none + 1
+    if grid.crs.is_projected:
+        return _on_lattice(grid, window)
+    if not grid.crs.is_geographic:
+        metres = _local_unit(grid)
+        return none + metres**-2, none, none + metres**-2
     rows = np.arange(window.row_off, window.row_off + window.height) + 0.5
-    if grid.crs.is_geographic:
-        cols = np.arange(window.col_off, window.col_off + window.width) + 0.5
-        latitude = np.radians(grid.xy(rows[:, None], cols)[..., 1])
-        curvature = 1 - _ECCENTRICITY2 * np.sin(latitude) ** 2
-        east = _SEMI_MAJOR / np.sqrt(curvature) * np.cos(latitude)
-        north = _SEMI_MAJOR * (1 - _ECCENTRICITY2) / curvature**1.5
-        return np.radians(1) * east, np.radians(1) * north
-    if not grid.crs.is_projected:
-        return (_local_unit(grid),) * 2
-    scale = _projection_scale(grid, rows)[:, None]
-    metres = grid.crs.linear_units_factor[1] / scale
-    return metres, metres
+    cols = np.arange(window.col_off, window.col_off + window.width) + 0.5
+    if grid.transform.d == 0:
+        cols = cols[:1]  # latitude is that of the row
+    radians = grid.crs.units_factor[1]
+    latitude = grid.xy(rows[:, None], cols)[..., 1] * radians
+    east, north = _radii(_system(grid).ellipsoid, latitude)
+    return (radians * east) ** -2.0, none, (radians * north) ** -2.0
+
+
+def metres_per_unit(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """Length on the ground of one unit of x and of y, for each pixel, each row or all of the window."""
+    xx, xy, yy = ground_metric(grid, window)
+    determinant = xx * yy - xy**2
+    return np.sqrt(yy / determinant), np.sqrt(xx / determinant)
+
+
+def square_metres_per_unit(grid: Grid, window: Window) -> np.ndarray:
+    """Area on the ground of a square of one map unit, for each pixel, each row or all of the window."""
+    xx, xy, yy = ground_metric(grid, window)
+    return (xx * yy - xy**2) ** -0.5
 
 
 def metres_at_centre(grid: Grid) -> tuple[float, float]:
@@ -114,23 +189,80 @@ def metres_at_centre(grid: Grid) -> tuple[float, float]:
     return float(np.ravel(east)[0]), float(np.ravel(north)[0])
 
 
-def _local_unit(grid: Grid) -> np.ndarray:
-    """Metres per unit of a local engineering system, whose map length is ground length."""
+def _system(grid: Grid) -> Any:
     from pyproj import CRS
 
-    axes = CRS.from_wkt(grid.crs.to_wkt()).axis_info
-    return np.full(1, axes[0].unit_conversion_factor if axes else 1.0)
+    return CRS.from_wkt(grid.crs.to_wkt())
 
 
-def _projection_scale(grid: Grid, rows: np.ndarray) -> np.ndarray:
-    """Map length over ground length along the grid's middle column (2 in Mercator at 60 degrees)."""
-    from pyproj import CRS, Proj, Transformer
+def _radii(ellipsoid: Any, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Metres on the ground of a radian of longitude and of one of latitude (in radians)."""
+    major, minor = ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
+    eccentricity2 = 1 - (minor / major) ** 2
+    curvature = 1 - eccentricity2 * np.sin(latitude) ** 2
+    # Rasters of the whole globe may reach beyond the poles by half a pixel.
+    east = major / np.sqrt(curvature) * np.abs(np.cos(latitude))
+    return east, major * (1 - eccentricity2) / curvature**1.5
 
-    crs = CRS.from_wkt(grid.crs.to_wkt())
-    xy = grid.xy(rows, np.full(len(rows), grid.shape[1] / 2))
-    to_geographic = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    longitude, latitude = to_geographic.transform(xy[:, 0], xy[:, 1])
+
+def _local_unit(grid: Grid) -> float:
+    """Metres per unit of a local engineering system, whose map length is ground length."""
+    axes = _system(grid).axis_info
+    return axes[0].unit_conversion_factor if axes else 1.0
+
+
+def _height_unit(grid: Grid) -> float:
+    """Metres per unit of height, where the coordinate system says so (a compound one in feet); else 1."""
+    if grid.crs is None or not (grid.crs.is_projected or grid.crs.is_geographic):
+        return 1.0
+    axes = _system(grid).axis_info
+    return axes[2].unit_conversion_factor if len(axes) > 2 else 1.0
+
+
+def _on_lattice(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ground's metric in a projection, interpolated between points of a lattice that is fixed to the grid."""
+    pixel = max(grid.pixel_extent) * grid.crs.linear_units_factor[1]
+    spacing = int(np.clip(_LATTICE_METRES / pixel, 1, _LATTICE_PIXELS))
+    rows, row, down = _between(window.row_off, window.height, spacing, grid.shape[0])
+    cols, col, along = _between(window.col_off, window.width, spacing, grid.shape[1])
+    nodes = _projected_metric(grid, grid.xy(rows[:, None], cols))
+    out = []
+    for values in nodes:
+        lines = values[row] * (1 - down)[:, None] + values[row + 1] * down[:, None]
+        out.append(lines[:, col] * (1 - along) + lines[:, col + 1] * along)
+    return out[0], out[1], out[2]
+
+
+def _between(first: int, count: int, spacing: int, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points of the lattice along one axis; for each pixel the point before it, and how far on the way to the next."""
+    start = first // spacing
+    points = np.minimum(np.arange(start, -(-(first + count) // spacing) + 1) * spacing, length).astype(np.float64)
+    centres = np.arange(first, first + count) + 0.5
+    before = (centres // spacing).astype(np.int64) - start
+    return points, before, (centres - points[before]) / (points[before + 1] - points[before])
+
+
+def _projected_metric(grid: Grid, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ground's metric at points of a projection, from the derivatives of x and y by longitude and latitude."""
+    from pyproj import Proj, Transformer
+
+    system = _system(grid)
+    geographic = system.geodetic_crs
+    to_geographic = Transformer.from_crs(system, geographic, always_xy=True)
+    unit = geographic.axis_info[0].unit_conversion_factor
+    longitude, latitude = np.array(to_geographic.transform(xy[..., 0].ravel(), xy[..., 1].ravel())) * unit
     with silencing:
-        projection = Proj(crs)
-    scale = np.sqrt(projection.get_factors(longitude, latitude).areal_scale)
-    return np.where(np.isfinite(scale), scale, 1.0)
+        projection = Proj(system)
+    factors = projection.get_factors(longitude, latitude, radians=True)
+    east, north = (system.ellipsoid.semi_major_metre / length for length in _radii(system.ellipsoid, latitude))
+    # PROJ's derivatives are those of a projection of an ellipsoid of size 1.
+    x_east, x_north = factors.dx_dlam * east, factors.dx_dphi * north
+    y_east, y_north = factors.dy_dlam * east, factors.dy_dphi * north
+    metric = x_east**2 + x_north**2, x_east * y_east + x_north * y_north, y_east**2 + y_north**2
+    known = np.isfinite(metric).all(axis=0)
+    per_square_metre = grid.crs.linear_units_factor[1] ** -2.0
+    xx, xy_, yy = (
+        (np.where(known, values, level) * per_square_metre).reshape(xy.shape[:-1])
+        for values, level in zip(metric, (1.0, 0.0, 1.0), strict=True)
+    )
+    return xx, xy_, yy

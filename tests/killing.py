@@ -1,4 +1,9 @@
-"""A script that makes maps in child processes and kills them, for test_restart.py: folder, number of kills, n_jobs."""
+"""A script that makes maps in child processes and ends them, for test_restart.py: folder, number of ends, n_jobs.
+
+A third of the ends come when some share of the tiles is finished, a third around the moments at which the map is put
+together and gets its name, a third at any time at all. Most are SIGKILL; some, as from a keyboard or a system that
+shuts down, SIGINT and SIGTERM.
+"""
 
 import os
 import signal
@@ -11,7 +16,12 @@ import numpy as np
 from scenes import WeightedSum, random_scene
 from sklearn.pipeline import make_pipeline
 
-from sklandslide import BandStacker, Locations, PatchSampler, SlidingWindowPredictor
+from sklandslide import BandStacker, LandslideMap, Locations, PatchSampler, SlidingWindowPredictor
+from sklandslide.exceptions import SceneReadError
+
+SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
+# Seconds to wait for a moment: a process that has failed never comes to it, and its error is printed.
+LONGEST = 120
 
 
 def make(path, n_jobs):
@@ -28,8 +38,11 @@ def child(path, n_jobs):
     if number == 0:
         code = 1
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             make(path, n_jobs)
             code = 0
+        except KeyboardInterrupt:
+            code = 2
         except BaseException:
             traceback.print_exc()
         finally:
@@ -38,35 +51,73 @@ def child(path, n_jobs):
     return number
 
 
+def moment(kill, random, folder, started, takes):
+    """Wait for the moment of a kill."""
+    path, part, journal = (Path(folder) / name for name in ("map.tif", ".map.tif.part", ".map.tif.journal"))
+    if kill % 3 == 0:  # when some share of the tiles is finished (or none, or the map whole), and a bit later
+        share = random.uniform(-0.1, 1.1) * 545 * 498 * 4
+        while not path.exists() and size_of(journal) < share and time.monotonic() < started + LONGEST:
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.02))
+    elif kill % 3 == 1:  # from when all tiles are finished until the journal is gone
+        while not path.exists() and size_of(journal) < 545 * 498 * 4 and time.monotonic() < started + LONGEST:
+            pass
+        end = time.monotonic() + (random.uniform(0, 0.06) if kill % 2 else 10)
+        while time.monotonic() < end and part.exists():  # even ones: just when the map gets its name
+            pass
+    else:
+        time.sleep(max(0.0, started + random.uniform(0, 1.1) * takes - time.monotonic()))
+
+
+def size_of(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def check_left(folder, expected, kill):
+    """What an ended process left: no map or the whole one, and nothing that is taken for one."""
+    found = set(os.listdir(folder)) - {"whole.tif"}
+    assert found <= {"map.tif", ".map.tif.part", ".map.tif.journal"}, found
+    if "map.tif" in found:
+        assert (folder / "map.tif").read_bytes() == expected, f"kill {kill}: a wrong map under its name"
+    for name in {"map.tif", ".map.tif.part", ".map.tif.journal"} - ({"map.tif"} & found):
+        try:
+            LandslideMap.open(folder / name)
+        except SceneReadError:
+            continue
+        raise AssertionError(f"kill {kill}: {name} was taken for a map")
+    return found
+
+
 def main(folder, kills, n_jobs):
     from sklandslide.mapping import tiles
 
     tiles._LARGEST = 64  # some seventy tiles
-    path, whole = Path(folder) / "map.tif", Path(folder) / "whole.tif"
+    folder = Path(folder)
+    path, whole, journal = folder / "map.tif", folder / "whole.tif", folder / ".map.tif.journal"
+    started = time.monotonic()
     os.waitpid(child(whole, n_jobs), 0)
-    expected = whole.read_bytes()
-    random, resumed = np.random.default_rng(0), 0
-    journal = Path(folder) / ".map.tif.journal"
+    takes, expected = time.monotonic() - started, whole.read_bytes()
+    random, resumed, lefts = np.random.default_rng(0), 0, []
     for kill in range(kills):
-        number = child(path, n_jobs)
-        # at a random moment: when some share of the tiles is finished (or none, or the map whole), and a bit later
-        share = random.uniform(-0.1, 1.1) * 545 * 498 * 4
-        while not path.exists() and (journal.stat().st_size if journal.exists() else 0) < share:
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, 0.02))
-        os.kill(number, signal.SIGKILL)
+        started, number = time.monotonic(), child(path, n_jobs)
+        how = SIGNALS[kill % len(SIGNALS)]
+        moment(kill, random, folder, started, takes)
+        os.kill(number, how)
         os.waitpid(number, 0)
-        found = set(os.listdir(folder))
-        if "map.tif" in found:
-            assert path.read_bytes() == expected, f"kill {kill}: a wrong map under its name"
-        before = journal.stat().st_size if journal.exists() else 0
-        resumed += before > 64 * 64 * 4
+        found = check_left(folder, expected, kill)
+        lefts.append(", ".join(sorted(found)) or "nothing")
+        resumed += size_of(journal) > 64 * 64 * 4
         _, status = os.waitpid(child(path, n_jobs), 0)
         assert status == 0, f"kill {kill}: could not go on (status {status}), found {found}"
         assert path.read_bytes() == expected, f"kill {kill}: other bytes"
         assert set(os.listdir(folder)) == {"map.tif", "whole.tif"}, os.listdir(folder)
         path.unlink()
     print(f"{kills} kills, {resumed} of them with finished tiles to go on from, every map byte-identical")
+    for left in sorted(set(lefts)):
+        print(f"left behind {lefts.count(left)} times: {left}")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ def write(path, pixels, *, transform=TRANSFORM, crs=UTM, mask=None, **profile):
     return path
 
 
+def rotated(x, y, degrees, size):
+    """Pixels of a size in metres, turned about the grid's first corner (by the numbers: the operator is affine 3's)."""
+    cos, sin = size * np.cos(np.deg2rad(degrees)), size * np.sin(np.deg2rad(degrees))
+    return Affine(cos, sin, x, sin, -cos, y)
+
+
 def centres(grid, crs=None):
     """x and y of the pixel centres, each of the grid's shape, in the grid's coordinates or in `crs`."""
     rows, cols = np.mgrid[: grid.shape[0], : grid.shape[1]] + 0.5

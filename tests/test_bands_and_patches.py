@@ -9,15 +9,14 @@ import time
 import joblib
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
-from rasters import write
+from rasters import rotated, write
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sklandslide import COMPOSITES, BandStacker, Locations, PatchSampler, Scene
+from sklandslide import COMPOSITES, BandStacker, Locations, PatchSampler, Scene, raster
 from sklandslide.exceptions import BandError, NoValidDataError, SceneError, SceneReadError
 from sklandslide.grid import Window
 
@@ -340,8 +339,7 @@ def test_an_even_patch_is_centred_on_the_corner_next_to_the_point():
 
 
 def test_a_rotated_grid_is_sampled_along_its_own_rows_and_columns():
-    transform = Affine.translation(5e5, 4.7e6) @ Affine.rotation(30) @ Affine.scale(10, -10)
-    scene, pixels = random_scene(transform=transform)
+    scene, pixels = random_scene(transform=rotated(5e5, 4.7e6, 30, 10))
     patches = PatchSampler(patch_size=3).fit_transform(Locations(scene, scene.grid.xy([10.5], [20.5])))
     np.testing.assert_array_equal(patches[0], pixels[9:12, 19:22])
 
@@ -379,8 +377,12 @@ def test_several_scenes_keep_the_order_of_rows():
 
 def test_scenes_with_other_numbers_of_bands_point_to_the_stacker():
     one, two = random_scene()[0], random_scene(bands=("Red", "Green"))[0]
-    with pytest.raises(SceneError, match=r"\[2, 3\] bands.*BandStacker"):
+    with pytest.raises(
+        BandError, match=r"bands Red, Green, Blue; those of this scene have Red, Green\. Put a BandStacker"
+    ):
         PatchSampler(patch_size=3).fit_transform(Locations.concatenate([middle(one), middle(two)]))
+    with pytest.raises(SceneError, match=r"\[2, 3\] bands.*BandStacker"):  # that is not fitted
+        PatchSampler(patch_size=3).transform(Locations.concatenate([middle(one), middle(two)]))
 
 
 def test_patches_at_the_very_edge_fit_and_one_further_do_not():
@@ -457,13 +459,13 @@ def on_file(tmp_path):
 @pytest.fixture
 def openings(monkeypatch):
     """How often raster files were opened: once in each reading of a set of patches from one file."""
-    paths, real = [], rasterio.open
+    paths, real = [], raster.open_raster
 
     def counting(path, *args, **kwargs):
         paths.append(path)
         return real(path, *args, **kwargs)
 
-    monkeypatch.setattr("sklandslide.raster.rasterio.open", counting)
+    monkeypatch.setattr(raster, "open_raster", counting)
     return paths
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -720,7 +721,8 @@ LandslideCNN(filters=(2,), dense_units=2, input_size=None, epochs=1, random_stat
 import tensorflow as tf
 print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
 """
-_USERS_OWN = "import tensorflow as tf; tf.config.threading.set_intra_op_parallelism_threads(2)"
+_VARIABLE = "import os; os.environ['TF_NUM_INTRAOP_THREADS'] = '3'"
+_USERS_OWN = "import tensorflow as tf; tf.config.threading.set_intra_op_parallelism_threads(5)"
 _STARTED = "import tensorflow as tf; tf.zeros(1)"
 
 
@@ -728,14 +730,15 @@ _STARTED = "import tensorflow as tf; tf.zeros(1)"
 @pytest.mark.parametrize(
     "before, variable, expected",
     [
-        ("", "1", "1 1"),
-        ("", "3,1", "3 3"),
-        ("", None, "0 0"),
-        ("", "many", "0 0"),
-        (_USERS_OWN, "1", "2 0"),
+        ("", "1", "cores 1"),
+        ("", "3,1", "cores 3"),
+        ("", None, "cores 0"),
+        ("", "many", "cores 0"),
+        (_VARIABLE, "1", "0 1"),
+        (_USERS_OWN, "1", "5 0"),
         (_STARTED, "1", "0 0"),
     ],
-    ids=["share", "nested", "none", "no number", "user's own", "started"],
+    ids=["share", "nested", "none", "no number", "variable", "user's own", "started"],
 )
 def test_a_workers_share_of_the_cores(before, variable, expected):
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
@@ -748,7 +751,7 @@ def test_a_workers_share_of_the_cores(before, variable, expected):
         env=environment,
         timeout=300,
     )
-    assert done.stdout.strip() == expected
+    assert done.stdout.strip() == expected.replace("cores", str(joblib.cpu_count()))
 
 
 # ------------------------------------------------------------------------------------------------------ normalisation

@@ -14,13 +14,16 @@ ROOT = Path(sklandslide.__file__).parent
 
 # A file imports only from files before it: from the floors below, or from its own floor further left.
 FLOORS = [
-    "_version _tensorflow exceptions grid composites metrics terrain",
-    "raster warping scene inventory",
+    "_version _tensorflow exceptions grid antimeridian composites metrics terrain contract",
+    "paths links opening raster warping nodata scene polygon_files inventory",
     "regions locations sampling model_selection imagery map_furniture plotting",
     "bands patches _programs _training augmentation network cnn",
     "mapping.writer mapping.ground mapping.vectors mapping.probability mapping.landslide_map mapping.tiles "
     "mapping.source mapping.journal mapping.assembly mapping.states mapping.onnx_network mapping.windows "
     "mapping.shared_graph mapping.shared mapping.workers mapping.predictor mapping",
+    "model_files.rules model_files.functions model_files.checks model_files.arrays model_files.values "
+    "model_files.network model_files.kinds model_files.tree model_files.facts model_files.files model_files.archive "
+    "model_files.card model_files.document model_files.describing model_files.export model_files persistence "
     "datasets._noise datasets._terrain datasets._real_ground datasets._outlines datasets._viewing datasets._speckle "
     "datasets._radar datasets._optical datasets._site datasets._make_scene datasets._paper datasets searches display "
     "sklandslide",

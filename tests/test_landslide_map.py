@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from rasters import rotated
 from shapely.geometry import MultiPolygon, Point, box
 
 from sklandslide.exceptions import (
@@ -30,7 +31,7 @@ from sklandslide.mapping.vectors import landslide_pixels
 from sklandslide.scene import Scene
 
 UTM = Affine(20, 0, 500_000, 0, -20, 4_700_000)
-ROTATED = Affine.translation(500_000, 4_700_000) @ Affine.rotation(25) @ Affine.scale(20, -20)
+ROTATED = rotated(500_000, 4_700_000, 25, 20)
 GEOGRAPHIC = Affine(1e-4, 0, 141.9, 0, -2e-4, 42.77)
 PLACES = [(UTM, "EPSG:32654"), (ROTATED, "EPSG:32654"), (GEOGRAPHIC, "EPSG:4326"), (UTM, None)]
 NAN = np.nan

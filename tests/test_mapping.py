@@ -108,7 +108,7 @@ def test_map_pixel_lies_at_the_centre_of_its_window(tmp_path, transform, patch_s
     x, y = rasterio.transform.xy(m.grid.transform, i, j)
     at_centres = pipe.predict_proba(Locations(scene, np.column_stack([x, y])))[:, 1]
     np.testing.assert_allclose(values.ravel(), at_centres, rtol=0, atol=1e-6)
-    centre = transform @ (j[-1] * 3 + patch_size / 2, i[-1] * 3 + patch_size / 2)
+    centre = scene.grid.xy(i[-1] * 3 + patch_size / 2, j[-1] * 3 + patch_size / 2)
     np.testing.assert_allclose([x[-1], y[-1]], centre, atol=1e-6)
 
 
@@ -390,7 +390,7 @@ def test_truncated_band_leaves_no_map(tmp_path):
         f.write(np.random.RandomState(0).rand(1, 300, 300).astype("float32"))
     path.write_bytes(path.read_bytes()[:200_000])
     pipe = fitted(random_scene(), 5, bands=["Red"])
-    with pytest.raises(SceneReadError, match=r"Red\.tif cannot be read.*truncated or damaged"):
+    with pytest.raises(SceneReadError, match=r"Red\.tif is truncated"):
         SlidingWindowPredictor(pipe).predict_map(Scene.from_files({"Red": path}), tmp_path / "map.tif")
     assert os.listdir(tmp_path) == ["Red.tif"]
 

@@ -44,7 +44,7 @@ def test_other_layers_are_refused():
         (L.LayerNormalization(), "LayerNormalization"),
         (L.Conv2D(2, 3, activation="gelu"), "gelu"),
         (everywhere, "Normalization"),
-        (L.Normalization(mean=0.0, variance=1.0, invert=True), "Normalization"),
+        (L.Normalization(mean=[0.0, 0.0], variance=[1.0, 1.0], invert=True), "Normalization"),
         (L.Dense(3), "Dense"),
         (L.Resizing(16, 16, interpolation="nearest"), "Resizing"),
         (L.Resizing(16, 12, pad_to_aspect_ratio=True), "Resizing"),

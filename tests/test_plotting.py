@@ -11,6 +11,7 @@ import shapely
 from affine import Affine
 from matplotlib import pyplot as plt
 from matplotlib.text import Text
+from rasters import rotated
 from scipy import ndimage
 
 from sklandslide.exceptions import BandError
@@ -20,7 +21,7 @@ from sklandslide.plotting import PALETTES, plot_map
 from sklandslide.scene import Scene
 
 UTM = Affine(20, 0, 500_000, 0, -20, 4_700_000)
-ROTATED = Affine.translation(500_000, 4_700_000) @ Affine.rotation(25) @ Affine.scale(20, -20)
+ROTATED = rotated(500_000, 4_700_000, 25, 20)
 SOUTH_UP = Affine(20, 0, 500_000, 0, 20, 4_700_000)
 GEOGRAPHIC = Affine(1e-4, 0, 141.9, 0, -2e-4, 42.77)
 PLACES = [(UTM, 32654), (ROTATED, 32654), (SOUTH_UP, 32654), (GEOGRAPHIC, 4326), (UTM, None)]
@@ -187,7 +188,7 @@ class TestNorth:
     @pytest.mark.parametrize("x, y, epsg", [(780_000, 7e6, 32654), (220_000, 7e6, 32654), (780_000, 4e6, 32754)])
     @pytest.mark.parametrize("rotation", [0, 25, 180])
     def test_convergence_of_utm(self, x, y, epsg, rotation):
-        pixels = Affine.translation(x, y) @ Affine.rotation(rotation) @ Affine.scale(20, -20)
+        pixels = rotated(x, y, rotation, 20)
         grid = grid_of(pixels, epsg)
         at = grid.xy(*np.divide(grid.shape, 2))
         longitude, latitude = pyproj.Proj(epsg)(*at, inverse=True)

@@ -277,7 +277,7 @@ def test_what_a_killed_process_left_of_the_file_is_no_obstacle(tmp_path, rest):
 
 def killed(folder, kills, n_jobs):
     command = [sys.executable, str(HERE / "killing.py"), str(folder), str(kills), str(n_jobs)]
-    done = subprocess.run(command, check=False, cwd=HERE, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, cwd=HERE, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"{kills} kills" in done.stdout
     return int(re.search(r"(\d+) of them", done.stdout)[1])

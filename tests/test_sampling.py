@@ -5,6 +5,7 @@ import logging
 import geopandas
 import numpy as np
 import pytest
+import rasterio.transform
 from affine import Affine
 from scenes import UTM
 from shapely.geometry import MultiPolygon, Point, box
@@ -49,7 +50,7 @@ def test_samples_are_all_the_lattice_points_in_the_polygons(patch_size, stride):
     for geometry, kind, name in zip(POLYGONS.geometry, POLYGONS["class"], POLYGONS["id"], strict=True):
         for r in range(0, SHAPE[0], step):
             for c in range(0, SHAPE[1], step):
-                x, at_y = UTM @ (c + 0.5, r + 0.5)
+                x, at_y = rasterio.transform.xy(UTM, r, c)
                 if geometry.contains(Point(x, at_y)):
                     expected.append((x, at_y, int(kind == "landslide"), name))
     found = list(zip(X[:, 0].tolist(), X[:, 1].tolist(), y.tolist(), groups.tolist(), strict=True))
@@ -68,7 +69,7 @@ def test_samples_fit_the_scene_and_are_valid_at_the_largest_size(sizes):
     for geometry in near_edges.geometry:
         for r in range(0, SHAPE[0], 3):
             for c in range(0, SHAPE[1], 3):
-                point = UTM @ (c + 0.5, r + 0.5)
+                point = rasterio.transform.xy(UTM, r, c)
                 if not geometry.contains(Point(point)):
                     continue
                 first = Locations(scene, [point]).scenes[0].grid.window_origins([point], largest)[0]

@@ -220,7 +220,7 @@ def main(folder):
         cnn = LandslideCNN(filters=(4, 6), dense_units=8, input_size=None, epochs=1)
         network = fitted(random_scene(), 12, cnn, bands="RGB")
         remote = SlidingWindowPredictor(network).predict_map(scene, folder / "network.tif")
-        threads = client.run(lambda: __import__("tensorflow").config.threading.get_intra_op_parallelism_threads())
+        threads = client.run(lambda: __import__("tensorflow").config.threading.get_inter_op_parallelism_threads())
         print("threads", sorted(threads.values()))
         remote_scores = search()
     np.testing.assert_allclose(remote_scores, search(), atol=0.05)  # one thread there, two here: other roundings

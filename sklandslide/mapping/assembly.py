@@ -35,12 +35,19 @@ class Assembly:
 
     def __enter__(self) -> Assembly:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sklandslide-writer")
+        entered = self._thread.submit(self._writer.__enter__)
         try:
-            self._thread.submit(self._writer.__enter__).result()
-        except BaseException:
+            entered.result()
+        except BaseException as error:
+            self._thread.submit(self._leave, entered, error)
             self._thread.shutdown()
             raise
         return self
+
+    def _leave(self, entered: Future, error: BaseException) -> None:
+        """Where the waiting was interrupted, and not the beginning itself: the file is open."""
+        if entered.exception() is None:
+            self._writer.__exit__(type(error), error, None)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         for row in self._written:
@@ -49,6 +56,8 @@ class Assembly:
             self._thread.submit(self._writer.__exit__, kind, error, trace).result()
         finally:
             self._thread.shutdown()
+            if self._writer.published:  # perhaps although the waiting was interrupted
+                self._journal.forget()
 
     def advance(self) -> None:
         """Write what can be written; raise what went wrong with the writing before."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..grid import Grid, Window
-from ..terrain import metres_per_unit
+from ..terrain import square_metres_per_unit
 
 __all__ = ["covered_pixels", "ground_area", "pixel_areas", "polygon_areas"]
 
@@ -212,8 +212,7 @@ def _map_area(grid: Grid) -> float:
 
 def _block_areas(grid: Grid, block: Window) -> np.ndarray:
     """Square metres on the ground of each pixel of a block."""
-    metres_x, metres_y = metres_per_unit(grid, block)
-    return np.broadcast_to(_map_area(grid) * metres_x * metres_y, (block.height, block.width))
+    return np.broadcast_to(_map_area(grid) * square_metres_per_unit(grid, block), (block.height, block.width))
 
 
 def _row_blocks(window: Window) -> Iterator[Window]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..antimeridian import beside
 from ..metrics import area_scores, hits_by_size, map_scores, on_map_and_hit
 from . import ground, vectors
 from .probability import ProbabilityRaster
@@ -394,4 +395,4 @@ class LandslideMap(ProbabilityRaster):
         from ..inventory import read_inventory
 
         read = read_inventory(inventory, self.grid.crs, class_column=class_column, positive=positive, id_column=None)
-        return read.geometries[read.labels == 1]
+        return beside(read.geometries[read.labels == 1], self.grid)

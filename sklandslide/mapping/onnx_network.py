@@ -5,6 +5,7 @@ Imported inside functions only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class OnnxNetwork:
         return np.concatenate(parts)
 
 
-def to_onnx(model: Any) -> bytes:
+def to_onnx(model: Any, *, bands_last: bool = False, metadata: Mapping[str, str] | None = None) -> bytes:
     """A network of `build_cnn` as an ONNX model, from (n, bands, rows, cols) to (n, n_classes).
 
     Bands come first, as ONNX Runtime computes. The weights behind the flattening are put into the order of the
@@ -54,6 +55,10 @@ def to_onnx(model: Any) -> bytes:
     Parameters
     ----------
     model : keras.Model
+    bands_last : bool, default=False
+        Whether patches come as (n, rows, cols, bands) and are transposed in the graph.
+    metadata : mapping of str to str, default=None
+        Kept in the model.
 
     Returns
     -------
@@ -65,6 +70,8 @@ def to_onnx(model: Any) -> bytes:
         If the network holds other layers.
     """
     graph = _Graph()
+    if bands_last:
+        graph.add("Transpose", perm=[0, 3, 1, 2])
     shape: tuple[int, ...] | None = None
     flat = False
     for layer in model.layers:
@@ -82,7 +89,7 @@ def to_onnx(model: Any) -> bytes:
         elif kind == "Conv2D" and layer.groups == 1:
             kernel, bias = _weights(layer)
             padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-            weights = graph.constant(layer.name, kernel.transpose(3, 2, 0, 1))
+            weights = graph.constant(f"{layer.name} kernel", kernel.transpose(3, 2, 0, 1))
             bias_ = graph.constant(f"{layer.name} bias", bias)
             options = {"kernel_shape": layer.kernel_size, "strides": layer.strides, "dilations": layer.dilation_rate}
             graph.add("Conv", weights, bias_, auto_pad=padding, **options)
@@ -97,11 +104,15 @@ def to_onnx(model: Any) -> bytes:
             if shape is not None:
                 kernel = kernel.reshape(*shape, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1)
                 shape = None
-            graph.add("Gemm", graph.constant(layer.name, kernel), graph.constant(f"{layer.name} bias", bias))
+            graph.add(
+                "Gemm", graph.constant(f"{layer.name} kernel", kernel), graph.constant(f"{layer.name} bias", bias)
+            )
             graph.activate(layer)
         elif kind != "Dropout":
             raise ValueError(f"The layer {layer.name!r} ({kind}) has no counterpart in ONNX here.")
-    return graph.finished(model.input_shape, model.output_shape[-1])
+    rows, cols, bands = model.input_shape[1:]
+    taken = (rows, cols, bands) if bands_last else (bands, rows, cols)
+    return graph.finished(taken, model.output_shape[-1], metadata or {})
 
 
 class _Graph:
@@ -128,12 +139,14 @@ class _Graph:
         if name != "linear":
             self.add({"relu": "Relu", "softmax": "Softmax"}[name])
 
-    def finished(self, input_shape: tuple, n_classes: int) -> bytes:
-        rows, cols, bands = input_shape[1:]
-        patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, [None, bands, rows, cols])
-        out = helper.make_tensor_value_info(self.at, TensorProto.FLOAT, [None, n_classes])
+    def finished(self, shape: tuple, n_classes: int, metadata: Mapping[str, str]) -> bytes:
+        patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, ["n", *shape])
+        self.nodes[-1].output[0] = "probabilities"
+        out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", n_classes])
         graph = helper.make_graph(self.nodes, "landslide_cnn", [patches], [out], self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+        model.producer_name = "sklandslide"
+        helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model)
         return model.SerializeToString()
 

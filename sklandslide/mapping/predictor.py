@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..bands import BandStacker
 from ..exceptions import NoValidDataError, SklandslideError
-from ..patches import PatchSampler
+from ..patches import PatchSampler, patch_side, require_scene
 from .assembly import Assembly
 from .journal import Journal
 from .landslide_map import LandslideMap
@@ -47,7 +48,8 @@ class SlidingWindowPredictor(BaseEstimator):
         computes what overlapping windows share once, several times faster; it raises where that is not exact, such as
         with resampled patches. ``"auto"`` takes ``"shared"`` where it is exact and windows share anything.
     patch_size : int, default=None
-        Side of the window in pixels; found in the estimator's `PatchSampler` by default (the largest of several).
+        Side of the window in pixels; found in the estimator's `PatchSampler` by default (the largest of several). In a
+        larger window the patches lie about its centre; it is NaN where nodata lies anywhere in it.
     positive : label, default=None
         The class to map. By default 1, True or ``"landslide"``, whichever is among the classes.
     n_jobs : int, default=None
@@ -129,7 +131,8 @@ class SlidingWindowPredictor(BaseEstimator):
         path : path
             Of the GeoTIFF: float32, tiled, compressed. It appears when it is complete.
         overwrite : bool, default=False
-            Whether an existing file may be replaced.
+            Whether an existing file may be replaced, when the map is complete, with what GDAL would read together with
+            it (mask, overviews, ``.aux.xml``). A link is replaced, not the file that it leads to.
 
         Returns
         -------
@@ -140,15 +143,21 @@ class SlidingWindowPredictor(BaseEstimator):
         NotFittedError
             If the estimator is not fitted.
         OutputExistsError
-            If the file exists and `overwrite` is false.
+            If the file, or one that GDAL would read together with it, exists and `overwrite` is false.
         OutputFolderError
             If the folder of the file does not exist.
         BandError
-            If the scene lacks a band or has it in other units.
+            If the scene lacks a band, or has it in other units or with values that cannot be what the estimator was
+            fitted on (some hundred pixels all over the scene are looked at).
         SceneError
-            If no window fits the scene, or the path is one of the scene's own rasters.
+            If the scene's pixels are of another size than those that the estimator was fitted on, no window fits the
+            scene, or the path is one of the scene's own rasters.
         NoValidDataError
             If every window touches nodata. No file is written.
+        SceneReadError
+            If a raster of the scene cannot be read, or was changed or replaced, even while the map is made.
+        SklandslideError
+            If the file cannot be written, or something else changes what is being written.
         """
         self._validate_params()
         check_is_fitted(self.estimator)
@@ -158,11 +167,13 @@ class SlidingWindowPredictor(BaseEstimator):
         grid = scene.grid.map_grid(patch_size, self.step)
         task = MapTask(self.estimator, _fitted_parts(self.estimator, BandStacker), patch_size, self.step, column)
         bands = task.bands(scene)
+        require_scene(_fitted_parts(self.estimator, PatchSampler), task.views(scene))
         engine = self._choose_engine(task)
         layout = TileLayout(grid.shape, tile_side(self.step, engine.side))
         tags = {"VERSION": __version__, "PATCH_SIZE": patch_size, "STEP": self.step, "POSITIVE": label}
-        writer = MapWriter(path, grid, {**tags, "ENGINE": engine.name})
+        tags |= {"ENGINE": engine.name}
         with Journal(path, layout, self._key(scene, engine, str(label))) as journal:
+            writer = MapWriter(path, grid, tags, overwrite=overwrite, alone=journal.locked)
             with Assembly(journal, writer) as assembly:
                 self._compute(engine, TileSource(scene, task, layout), journal, assembly)
                 if not assembly.finish():
@@ -195,7 +206,9 @@ class SlidingWindowPredictor(BaseEstimator):
     def _key(self, scene: Any, engine: WindowEngine | SharedEngine, label: str) -> dict[str, Any]:
         """Everything that the values of the map depend on, by the name that the user is told."""
         return {
-            "scene": scene.fingerprint,
+            # Size and age can be the same of two files; this is different even then. Files that were restored from a
+            # backup differ in it too, and all that costs is to begin anew.
+            "scene": [scene.fingerprint, *(os.stat(p).st_ctime_ns for p in scene.files if os.path.exists(p))],
             "estimator": digest_of(self.estimator),
             "patch size": engine.task.patch_size,
             "step": self.step,
@@ -224,9 +237,15 @@ class SlidingWindowPredictor(BaseEstimator):
         return engine
 
     def _find_patch_size(self) -> int:
+        sizes = {patch_side(sampler) for sampler in _fitted_parts(self.estimator, PatchSampler)}
         if self.patch_size is not None:
+            if self.patch_size < max(sizes, default=0):
+                raise SklandslideError(
+                    f"patch_size={self.patch_size} of the windows is smaller than the patches of {max(sizes)} pixels "
+                    "that the estimator's PatchSampler was fitted with and cuts: a window has to hold them. Leave "
+                    "patch_size out, or fit the estimator with smaller patches."
+                )
             return int(self.patch_size)
-        sizes = {int(sampler.patch_size) for sampler in _fitted_parts(self.estimator, PatchSampler)}
         if not sizes:
             raise SklandslideError(
                 f"{type(self.estimator).__name__} holds no fitted PatchSampler, so the size of its windows is unknown. "

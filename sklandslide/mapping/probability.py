@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import rasterio
 
 from ..exceptions import SceneReadError
 from ..grid import Grid, Window
+from ..opening import faults_of, open_raster
 from ..raster import FileBand
-from .writer import check_complete
+from .writer import check_complete, is_unfinished
 
 __all__ = ["ProbabilityRaster"]
 
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
+# Each is looked at on opening, to see whether the file is whole: two seconds.
+_MOST_BLOCKS = 2**21
+# Digits of a number of pixels.
+_DIGITS = 9
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,12 +59,23 @@ class ProbabilityRaster:
             If the file has no place on the map.
         """
         band = FileBand.open(path)
-        with rasterio.open(band.path) as dataset:
+        if is_unfinished(os.path.basename(band.path)):
+            raise SceneReadError(
+                f"{band.path} is what is left of a map that was not finished. Make the map again: the same call goes "
+                "on where it stopped."
+            )
+        with faults_of(band.path), open_raster(band.path) as dataset:
             if dataset.count != 1 or np.dtype(dataset.dtypes[0]).kind != "f":
                 raise SceneReadError(
                     f"{band.path} has {dataset.count} band(s) of {dataset.dtypes[0]}; a landslide "
                     "map has one band of floating-point probabilities. Give the file that "
                     "SlidingWindowPredictor.predict_map wrote."
+                )
+            rows, cols = band.block_shape
+            if (blocks := -(-dataset.height // rows) * -(-dataset.width // cols)) > _MOST_BLOCKS:
+                raise SceneReadError(
+                    f"{band.path} has {blocks} blocks of {rows} x {cols} pixels; a map has up to {_MOST_BLOCKS}. Write "
+                    "it in larger tiles (gdal_translate -co TILED=YES), or cut it."
                 )
             check_complete(dataset, band.stamp[0])
             tags = dataset.tags()
@@ -134,9 +149,9 @@ def _whole_number(tags: dict[str, str], name: str, path: str) -> int | None:
     text = tags.get(name)
     if text is None:
         return None
-    if not text.isdecimal() or int(text) < 1:
+    if len(text) > _DIGITS or not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise SceneReadError(
-            f"{path} has the tag {name}={text!r}; it records a number of pixels, 1 or more. Make "
+            f"{path} has the tag {name}={text[:80]!r}; it records a number of pixels, 1 or more. Make "
             "the map again, or remove the tag (GDAL: gdal_edit -mo)."
         )
     return int(text)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tensorflow import cores
+from .._tensorflow import cores, usual_settings, usual_tracing
 from ..patches import PatchSampler
 from .states import AxisPlan, axis_plan
 from .tiles import Crew, MapTask, own_pipeline
@@ -232,5 +232,6 @@ def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, 
             return square_probabilities(images, chain.shared, chain.dense, plan, side)[..., task.column]
 
         images = tf.TensorSpec((batch, plan.length, plan.length, chain.bands), tf.float32)
-        graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images)
+        with usual_settings(), usual_tracing():
+            graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images)
     return lambda images: graphs[key](tf.constant(images)).numpy()

@@ -130,10 +130,13 @@ class MapTask:
 
     def bands(self, scene: Any) -> tuple[str, ...]:
         """The scene's bands that are read, checked against what the stackers were fitted on."""
-        if not self.stackers:
-            return tuple(scene.bands)
-        views = [stacker.view(scene) for stacker in self.stackers]
-        return tuple(dict.fromkeys(name for view in views for band in view.bands for name in band_inputs(band)))
+        return tuple(
+            dict.fromkeys(name for view in self.views(scene) for band in view.bands for name in band_inputs(band))
+        )
+
+    def views(self, scene: Any) -> list[Any]:
+        """A scene, or a part of one, through each composite, or as it is if there is none."""
+        return [stacker.view(scene) for stacker in self.stackers] or [scene]
 
     def source(self, window: Window) -> Window:
         """The part of the scene that a window of the map sees."""
@@ -147,7 +150,7 @@ class MapTask:
 
     def pixels(self, part: Any) -> list[np.ndarray]:
         """Pixels of a part of the scene through each composite, or as they are if there is none."""
-        return [view.read() for view in [stacker.view(part) for stacker in self.stackers] or [part]]
+        return [view.read() for view in self.views(part)]
 
     def valid(self, pixels: list[np.ndarray]) -> np.ndarray:
         """Which windows hold no nodata in any of these, bool, shape (rows, cols) of the tile."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..exceptions import SceneError
 from ..grid import Grid, Window
+from ..paths import misread
 from .ground import ground_area
 from .writer import check_output
 
@@ -69,8 +71,8 @@ def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np
     for number, geometry in enumerate(geometries):
         left, bottom, right, top = geometry.bounds
         corners = grid.rowcol([[left, bottom], [left, top], [right, bottom], [right, top]])
-        low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
-        high = np.minimum(np.ceil(corners.max(axis=0)).astype(int), grid.shape)
+        low = np.clip(np.floor(corners.min(axis=0)), 0, grid.shape).astype(int)
+        high = np.clip(np.ceil(corners.max(axis=0)), 0, grid.shape).astype(int)
         if (high <= low).any():
             continue
         window = Window(int(low[0]), int(low[1]), *(int(n) for n in high - low))
@@ -84,7 +86,7 @@ def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np
         rows, cols = rows + window.row_off, cols + window.col_off
         if not len(rows):
             point = geometry.representative_point()
-            at = np.floor(grid.rowcol([[point.x, point.y]])).astype(int)
+            at = np.floor(np.clip(grid.rowcol([[point.x, point.y]]), -1, grid.shape)).astype(int)
             rows, cols = at[((at >= 0) & (at < grid.shape)).all(axis=1)].T
         pixels.append(rows * grid.shape[1] + cols)
         owners.append(np.full(len(rows), number))
@@ -125,6 +127,8 @@ def check_gpkg(path: Path, overwrite: bool) -> None:
     """Say why a GeoPackage cannot be written there, as early as possible."""
     if path.suffix.lower() != ".gpkg":
         raise ValueError(f"{path} does not end in .gpkg; the output is a GeoPackage. Add the suffix.")
+    if misread(os.path.abspath(path)):
+        raise SceneError(f"In {str(path)!r} an ! or ; or line break is misread by GDAL's tools. Choose another name.")
     check_output(path, overwrite)
 
 

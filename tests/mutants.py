@@ -1,0 +1,600 @@
+"""Small faults put into the package on purpose, one at a time: each must be caught by the tests.
+
+``python tests/mutants.py`` copies the repository to a temporary folder, makes one change there at a time, and runs the
+tests named beside it. It prints a table, and ends with status 1 where a mutant survives. The working tree is never
+changed. Left out, because no caller can tell them from the original:
+
+- `bands.py`, decibels of the magnitude of power below zero: scenes deliver NaN for it (see power-below-zero-kept).
+- `model_selection.py`, ``<= 1.0`` for ``< 1.0``: the tree is asked for distances below 1 and says infinity else.
+- `journal.py`, the tail of a journal not cut off: what is recorded next is written over it.
+- `vectors.py`, ``connectivity=8`` for ``4``: the areas were numbered by their edges before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "reference" / "mutants.md"
+# What the tests need of the repository.
+COPIED = ("sklandslide", "tests", "setup.cfg", "pyproject.toml")
+# Third-party packages that nearly every test imports: loaded once, in a process that is forked for each mutant.
+PRELOADED = ["pytest", "hypothesis.strategies", "hypothesis.extra.numpy", "matplotlib.pyplot", "geopandas", "pyogrio",
+             "rasterio.warp", "rasterio.features", "sklearn.model_selection", "sklearn.pipeline", "sklearn.ensemble",
+             "sklearn.linear_model", "sklearn.calibration", "scipy.ndimage", "scipy.spatial", "joblib", "cloudpickle",
+             "tqdm", "_pytest.doctest", "_pytest.python"]  # fmt: skip
+# A mutant may make a test stand still. In seconds; the slowest selection takes about a tenth of it.
+PATIENCE = 180
+
+
+class Mutant(NamedTuple):
+    """One change, and the tests that must fail with it.
+
+    Parameters
+    ----------
+    name : str
+    file : str
+        In ``sklandslide/``.
+    text, replacement : str
+        `text` stands in the file exactly once.
+    tests : str
+        Files of ``tests/``, or tests in them, separated by blanks: what pytest takes.
+    """
+
+    name: str
+    file: str
+    text: str
+    replacement: str
+    tests: str
+
+    @property
+    def selection(self) -> list[str]:
+        """What pytest is given."""
+        return [f"tests/{test}" for test in self.tests.split()]
+
+    def applied(self, source: str) -> str:
+        """The file's text with the change; ValueError where it is no single change to a file that still compiles."""
+        if (count := source.count(self.text)) != 1 or self.text == self.replacement:
+            raise ValueError(f"{self.name}: {self.text!r} stands {count} times in {self.file}; it must stand once.")
+        changed = source.replace(self.text, self.replacement)
+        try:
+            compile(changed, self.file, "exec")
+        except SyntaxError as error:
+            raise ValueError(f"{self.name}: {error}") from error
+        return changed
+
+
+MAP = "test_mapping.py::"
+RESTART = "test_restart.py::"
+SHARED = "test_shared.py::"
+LAW = f"{MAP}test_map_is_every_window_that_fits_once"
+STATES = f"{SHARED}test_states_by_brute_force {SHARED}test_maps_are_kept_where_windows_need_them"
+# Two convolutions with padding, three bands, nodata.
+EQUAL = f"{SHARED}test_shared_equals_window_by_window[15-2-2-same-3]"
+JOURNAL = f"{RESTART}test_whatever_the_end_of_a_journal_holds_only_whole_tiles_count"
+OTHERWISE = f"{RESTART}test_with_anything_else_it_starts_over_and_says_so"
+CAUGHT = "test_caught.py::"
+SCENE = "test_scene.py::"
+CONTRACT = "test_contract.py::"
+MODELS = "test_model_file_faults.py::"
+
+MUTANTS = [
+    # ---- the grid: pixels, map coordinates, windows
+    Mutant("xy-row-for-column", "grid.py", "t.a * col + t.b * row", "t.a * row + t.b * col", "test_grid.py"),
+    Mutant("rowcol-swapped", "grid.py", "[(t.a * y - t.d * x) / det, (t.e * x - t.b * y) / det]",
+           "[(t.e * x - t.b * y) / det, (t.a * y - t.d * x) / det]", "test_grid.py"),
+    Mutant("patch-half-a-pixel-off", "grid.py", "(0.5 + _TIE)", "_TIE", "test_grid.py"),
+    Mutant("tie-left-to-rounding", "grid.py", "(0.5 + _TIE)", "0.5", "test_grid.py"),
+    Mutant("map-half-a-window-off", "grid.py", "first = (patch_size - step) / 2", "first = patch_size / 2",
+           "test_grid.py"),
+    Mutant("last-window-lost", "grid.py", "length - patch_size + 1", "length - patch_size", "test_grid.py"),
+    Mutant("tile-rows-for-columns", "grid.py", "min(size, shape[1] - col)", "min(size, shape[0] - col)",
+           "test_grid.py"),
+    # ---- rasters and scenes
+    Mutant("nodata-tag-ignored", "raster.py", "[] if tag is None else [_differ(values, tag)]", "[]",
+           f"{SCENE}test_the_nodata_tag_becomes_nan_in_every_dtype"),
+    Mutant("mask-ignored", "raster.py", "not in _NO_MASK:", "in ():", f"{SCENE}test_a_mask_becomes_nan"),
+    Mutant("declared-nodata-ignored", "raster.py", "(*masks, *(values != value for value in nodata))", "masks",
+           f"{SCENE}test_zeros_are_nodata_only_where_declared"),
+    Mutant("raster-window-transposed", "raster.py", "RasterioWindow(window.col_off, window.row_off,",
+           "RasterioWindow(window.row_off, window.col_off,",
+           f"{SCENE}test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit"),
+    Mutant("always-the-first-band", "raster.py", "dataset.read(self.index,", "dataset.read(1,",
+           f"{SCENE}test_a_file_can_hold_several_bands"),
+    Mutant("tag-of-the-first-band", "raster.py", "dataset.nodatavals[self.index - 1]", "dataset.nodatavals[0]",
+           "test_nodata.py::test_each_band_of_a_file_has_its_own_nodata"),
+    Mutant("changed-file-read", "raster.py", "stamp_of(self.path, self.links) != self.stamp or", "",
+           f"{SCENE}test_a_file_that_was_rewritten_is_another_scene_and_the_old_one_says_so"),
+    Mutant("modification-time-ignored", "paths.py", "stamp += [status.st_size, status.st_mtime_ns]\n        for",
+           "stamp += [status.st_size, 0]\n        for",
+           f"{SCENE}test_a_file_that_was_rewritten_is_another_scene_and_the_old_one_says_so"),
+    Mutant("scale-of-a-band-ignored", "raster.py", "if scale == (1, 0) else", "if True else",
+           f"{CAUGHT}test_a_tag_of_scale_and_offset_is_applied_to_values_and_not_to_nodata"),
+    Mutant("border-of-zeros-kept", "nodata.py", "pixels[pixels == 0] = np.nan", "pass",
+           "test_nodata.py::test_the_border_of_a_radar_scene_has_no_influence_on_its_neighbours"),
+    Mutant("power-below-zero-kept", "nodata.py", "pixels[~(pixels > 0)] = np.nan", "pixels[pixels == 0] = np.nan",
+           "test_nodata.py::test_the_border_of_a_radar_scene_has_no_influence_on_its_neighbours"),
+    Mutant("border-resampled-with-the-rest", "warping.py", "pixels = clean(band.read(source))",
+           "pixels = band.read(source)",
+           "test_nodata.py::test_the_border_of_a_radar_scene_has_no_influence_on_its_neighbours"),
+    Mutant("longitudes-beyond-180-lost", "warping.py", "(0.0, whole, -whole)", "(0.0,)",
+           "test_geometry.py::test_a_band_in_degrees_serves_a_scene_that_crosses_180"),
+    Mutant("slope-edges-swapped", "raster.py", "[(1 - b, 1 - a)", "[(1 - a, 1 - b)", "test_terrain.py"),
+    Mutant("fingerprint-without-units", "scene.py", "self.grid.shape, self._units,", "self.grid.shape,",
+           f"{SCENE}test_equal_scenes_are_equal_and_any_difference_tells"),
+    Mutant("crop-stays-in-place", "scene.py", "grid = self.grid.crop(where)",
+           "grid = Grid(self.grid.crs, self.grid.transform, (where.height, where.width))",
+           f"{SCENE}test_a_crop_is_what_is_read"),
+    Mutant("masked-array-unmasked", "scene.py", "if isinstance(array, np.ma.MaskedArray)", "if False",
+           f"{SCENE}test_a_masked_arrays_mask_is_nodata"),
+    Mutant("given-slope-replaced", "scene.py", 'if "DEM" in sources and "Slope" not in sources:',
+           'if "DEM" in sources:', "test_terrain.py"),
+    # ---- bands on other grids
+    Mutant("shift-with-the-wrong-sign", "warping.py", "window.row_off + offset[0]", "window.row_off - offset[0]",
+           f"{SCENE}test_bands_shifted_by_whole_pixels_are_copied"),
+    Mutant("half-a-pixel-taken-for-aligned", "warping.py", "_ALIGNED = 1e-3", "_ALIGNED = 0.6",
+           f"{CAUGHT}test_a_band_that_lies_off_by_a_part_of_a_pixel_is_resampled"),
+    Mutant("nodata-warped-as-a-value", "warping.py", "src_nodata=np.nan,", "src_nodata=None,",
+           f"{CAUGHT}test_a_hole_grows_by_no_pixel_when_it_is_resampled"),
+    Mutant("warped-from-the-window", "warping.py", "row0 * _WARP_BLOCK, window.row_off",
+           "window.row_off, window.row_off", f"{SCENE}test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit"),
+    Mutant("no-margin-for-the-kernel", "warping.py", "np.floor(first - 4 * shrink)", "np.floor(first)",
+           f"{SCENE}test_a_ramp_is_resampled_to_the_same_ramp"),
+    Mutant("overlap-by-the-lower-edge-only", "warping.py", "(low < one.shape).all() and (high > 0).all()",
+           "(low < one.shape).all()", f"{SCENE}test_bands_that_share_no_ground_are_refused"),
+    # ---- slope
+    Mutant("horns-weights", "terrain.py", "+ 2 * change[:, 1:-1]", "+ change[:, 1:-1]", "test_terrain.py"),
+    Mutant("slope-in-radians", "terrain.py", "np.degrees(np.arctan(", "(np.arctan(", "test_terrain.py"),
+    Mutant("metres-of-x-and-y-swapped", "terrain.py", "(radians * east) ** -2.0, none, (radians * north) ** -2.0",
+           "(radians * north) ** -2.0, none, (radians * east) ** -2.0", "test_terrain.py"),
+    Mutant("degrees-as-long-everywhere", "terrain.py", " * np.abs(np.cos(latitude))", "", "test_terrain.py"),
+    Mutant("hole-in-the-middle-filled", "terrain.py", "slope[np.isnan(z[1:-1, 1:-1])] = np.nan", "pass",
+           "test_terrain.py"),
+    Mutant("slope-by-rows-only", "terrain.py", "by_col = _horn(z.T).T", "by_col = _horn(z)", "test_terrain.py"),
+    Mutant("projection-scale-inverted", "terrain.py", "grid.crs.linear_units_factor[1] ** -2.0",
+           "grid.crs.linear_units_factor[1] ** 2.0", "test_terrain.py"),
+    Mutant("heights-that-no-land-has", "terrain.py", "if wrong.any():", "if False:",
+           "test_nodata.py::test_voids_of_a_dem_that_are_not_declared_are_refused"),
+    # ---- composites
+    Mutant("difference-of-dates-reversed", "composites.py", '"VV_after - VV_before"),', '"VV_before - VV_after"),',
+           "test_composites.py"),
+    Mutant("dates-swapped", "composites.py", '"BAD": ("VV_before", "VV_after",', '"BAD": ("VV_after", "VV_before",',
+           "test_composites.py"),
+    Mutant("second-date-never-used", "composites.py", "if band in _SECOND_DATE and band not in available",
+           "if band in _SECOND_DATE", "test_composites.py"),
+    Mutant("missing-band-not-told", "composites.py", "    if missing:", "    if False:", "test_composites.py"),
+    Mutant("difference-with-the-wrong-sign", "bands.py", "values[plus] - values[minus[0]]",
+           "values[minus[0]] - values[plus]", "test_bands_and_patches.py"),
+    Mutant("decibels-of-amplitude", "bands.py", "out *= 10", "out *= 20", "test_bands_and_patches.py"),
+    Mutant("linear-power-not-converted", "bands.py", '== "linear":', '== "power":', "test_bands_and_patches.py"),
+    Mutant("other-units-taken", "bands.py", "if expected != found:", "if False:", "test_bands_and_patches.py"),
+    Mutant("difference-of-mixed-units", "bands.py", "if len(units) > 1:", "if False:", "test_bands_and_patches.py"),
+    # ---- locations and patches
+    Mutant("last-patch-refused", "locations.py", "(first <= last)", "(first < last)",
+           "test_bands_and_patches.py test_locations.py"),
+    Mutant("patch-over-the-upper-edge", "locations.py", "(first >= 0)", "(first >= -1)",
+           "test_bands_and_patches.py test_locations.py"),
+    Mutant("last-row-of-a-window-unchecked", "locations.py", "p = patch_size\n", "p = patch_size - 1\n",
+           "test_locations.py"),
+    Mutant("nodata-in-one-band-accepted", "locations.py", ".any(axis=-1), patch_size)", ".all(axis=-1), patch_size)",
+           "test_locations.py"),
+    Mutant("patches-transposed", "locations.py", "(line, pixel, line, value)", "(pixel, line, line, value)",
+           "test_locations.py"),
+    Mutant("rows-on-the-first-scene", "locations.py", "np.array(place, np.int64)[part.scene_index]", "part.scene_index",
+           "test_locations.py"),
+    Mutant("rows-kept-above-dropped", "regions.py", "buffer[: p - 1] = buffer[height:]", "pass", "test_locations.py"),
+    Mutant("window-of-the-band-above", "regions.py", "top + height - p + 1, top + height]",
+           "top + height - p, top + height]", "test_locations.py"),
+    Mutant("cut-off-the-blocks", "regions.py", "(start // step + 1) * step", "start + step",
+           f"{CAUGHT}test_what_is_read_at_once_begins_and_ends_between_blocks"),
+    Mutant("nodata-in-a-training-patch", "patches.py", "if holes.any():", "if False:", "test_bands_and_patches.py"),
+    # ---- a scene that a model was not made for
+    Mutant("pixels-of-another-size-taken", "bands.py",
+           "elif tolerance is not None and not sizes_agree(known, size := pixel_size(grid), tolerance):", "elif False:",
+           f"{CONTRACT}test_pixels_of_another_size_are_refused_or_allowed"),
+    Mutant("values-of-another-kind-taken", "patches.py", "if sampler.check_values and known is not None:", "if False:",
+           f"{CONTRACT}test_power_declared_as_decibels_is_refused"),
+    Mutant("bands-in-another-order-taken", "patches.py", "if (tuple(scene.bands), _units_of(scene)) == (bands, units):",
+           "if sorted(scene.bands) == sorted(bands):",
+           f"{CONTRACT}test_a_pipeline_without_a_stacker_knows_its_bands_by_order_and_units"),
+    Mutant("patch-size-changed-after-fitting", "patches.py", "if size != fitted:", "if False:",
+           f"{CONTRACT}test_a_patch_size_that_was_changed_after_fitting_is_refused"),
+    # ---- samples
+    Mutant("lattice-on-pixel-corners", "sampling.py", "rows[:, None] + 0.5, cols[None, :] + 0.5",
+           "rows[:, None], cols[None, :]", "test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
+    Mutant("sample-labels-inverted", "sampling.py", "labels = inventory.labels[polygon]",
+           "labels = 1 - inventory.labels[polygon]",
+           "test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
+    Mutant("sampling-seed-ignored", "sampling.py", "check_random_state(random_state)", "check_random_state(0)",
+           "test_sampling.py::test_balance_and_limit_are_random_subsets_by_seed"),
+    Mutant("candidates-with-nodata-sampled", "sampling.py", "keep = _draw(valid,", "keep = _draw(fits,",
+           "test_sampling.py::test_samples_fit_the_scene_and_are_valid_at_the_largest_size"),
+    Mutant("one-more-per-polygon", "sampling.py", "rank < max_per_polygon", "rank <= max_per_polygon",
+           "test_sampling.py::test_balance_and_limit_are_random_subsets_by_seed"),
+    Mutant("groups-by-position", "sampling.py", "inventory.ids[polygon[keep]]", "polygon[keep]",
+           "test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
+    Mutant("balanced-with-repetition", "sampling.py", "count, replace=False)", "count, replace=True)",
+           f"{CAUGHT}test_a_drawn_sample_is_drawn_once"),
+    Mutant("inventory-labels-inverted", "inventory.py", "(column == positive)", "(column != positive)",
+           "test_inventory.py"),
+    Mutant("polygons-not-brought-to-the-scene", "inventory.py", "return frame.to_crs(crs.to_wkt())", "return frame",
+           "test_inventory.py"),
+    Mutant("bow-tie-not-repaired", "inventory.py", "shapely.make_valid(geometries[broken])", "geometries[broken]",
+           "test_inventory.py"),
+    Mutant("identifiers-twice", "inventory.py", " and column.is_unique", "", "test_inventory.py"),
+    # ---- folds
+    Mutant("buffer-halved", "model_selection.py", 'buffer = _pair(self.buffer, "buffer", zero_allowed=True)',
+           'buffer = _pair(self.buffer, "buffer", zero_allowed=True) / 2', "test_model_selection.py"),
+    Mutant("buffer-dropped", "model_selection.py", "near[rows] = distance < 1.0", "pass", "test_model_selection.py"),
+    Mutant("round-buffer", "model_selection.py", "p=np.inf,", "p=2,", "test_model_selection.py"),
+    Mutant("polygons-cut-by-folds", "model_selection.py", "if groups is not None:", "if False:",
+           "test_model_selection.py"),
+    Mutant("fold-seed-ignored", "model_selection.py", "check_random_state(self.random_state)", "check_random_state(0)",
+           "test_model_selection.py"),
+    Mutant("systems-share-blocks", "model_selection.py", "np.column_stack([area, cell])", "np.column_stack([cell])",
+           f"{CAUGHT}test_each_coordinate_system_has_blocks_of_its_own"),
+    # ---- augmentation
+    Mutant("prediction-augmented", "augmentation.py", "        return X\n", "        return self.fit_transform(X)\n",
+           "test_augmentation.py::test_transform_gives_its_input_itself"),
+    Mutant("augmentation-seed-ignored", "augmentation.py", "ranges, seed)\n\n    def transform",
+           "ranges, None)\n\n    def transform",
+           "test_augmentation.py::test_seeded_variants_repeat_and_unseeded_ones_are_fresh"),
+    # ---- tiles and windows of a map
+    Mutant("source-of-a-tile-too-large", "mapping/tiles.py", "(window.height - 1) * step + p",
+           "window.height * step + p", f"{LAW} test_source.py"),
+    Mutant("nodata-in-windows-ignored", "mapping/tiles.py", "missing |= np.isnan(band)", "missing &= np.isnan(band)",
+           LAW),
+    Mutant("last-tile-row-forgotten", "mapping/tiles.py", "(-(-last // self.side))", "(last // self.side)",
+           f"{JOURNAL} {LAW}"),
+    Mutant("probability-of-the-other-class", "mapping/windows.py", "[:, self.task.column]", "[:, 1 - self.task.column]",
+           LAW),
+    Mutant("windows-transposed", "mapping/windows.py", "rows * task.step + half, cols * task.step + half",
+           "cols * task.step + half, rows * task.step + half", LAW),
+    Mutant("asked-half-a-pixel-off", "mapping/windows.py", "self.task.patch_size / 2\n",
+           "(self.task.patch_size - 1) / 2\n",
+           f"{CAUGHT}test_an_estimator_is_asked_about_the_places_where_the_map_shows_its_answers"),
+    Mutant("step-forgotten", "mapping/windows.py", "xy(rows * task.step + half,", "xy(rows + half,", LAW),
+    Mutant("step-forgotten-in-the-network", "mapping/windows.py", "windows[rows * step, cols * step]",
+           "windows[rows, cols]", f"{MAP}test_network_map_equals_predict_proba[16]"),
+    # ---- shared computation
+    Mutant("border-state-one-off", "mapping/states.py", "if 0 <= k < size else", "if 0 < k < size else", STATES),
+    Mutant("pooling-not-counted", "mapping/states.py", "distance *= 2", "distance *= 1", STATES),
+    Mutant("shared-nodata-ignored", "mapping/shared.py", "np.where(inside, found", "np.where(True, found", EQUAL),
+    Mutant("shared-step-forgotten", "mapping/shared.py", "pixels[row * step : row * step + length",
+           "pixels[row : row + length", f"{CAUGHT}test_both_classes_of_one_network_are_mapped_by_shared_computation"),
+    Mutant("graph-of-the-other-class-reused", "mapping/shared.py", "side, batch, task.column", "side, batch",
+           f"{CAUGHT}test_both_classes_of_one_network_are_mapped_by_shared_computation"),
+    Mutant("other-patch-size-shared", "mapping/shared.py", "if sampler.patch_size != patch_size:", "if False:",
+           f"{CAUGHT}test_windows_larger_than_the_networks_patches_are_not_shared"),
+    Mutant("bias-left-out", "mapping/shared_graph.py", "values + layer.bias if layer.use_bias else values", "values",
+           EQUAL),
+    Mutant("kernel-transposed", "mapping/shared_graph.py", "_product(maps[row, col], kernel[a, b])",
+           "_product(maps[row, col], kernel[b, a])", EQUAL),
+    Mutant("features-flattened-by-columns", "mapping/shared_graph.py",
+           "for row, rows in places for col, cols in places]", "for col, cols in places for row, rows in places]",
+           EQUAL),
+    # ---- reading for a map
+    Mutant("units-lost-on-the-way", "mapping/source.py", "units=units,", "units=None,", "test_source.py"),
+    Mutant("tile-not-in-its-place", "mapping/source.py", "grid = self._scene.grid.crop(window)",
+           "grid = self._scene.grid", "test_source.py"),
+    Mutant("blocks-read-twice", "mapping/source.py", "-(-bottom // self._block) * self._block", "bottom",
+           "test_source.py"),
+    # ---- the journal and the file
+    Mutant("checksum-of-values-not-compared", "mapping/journal.py", " or zlib.crc32(data) != checksum:", ":", JOURNAL),
+    Mutant("tile-changed-since-used", "mapping/journal.py", "if zlib.crc32(data) != checksum:\n            raise",
+           "if False:\n            raise", f"{CAUGHT}test_a_tile_that_was_changed_after_it_was_recorded_is_not_used"),
+    Mutant("checksum-of-the-head-not-compared", "mapping/journal.py", " or own != zlib.crc32(head[:-4])", "",
+           f"{CAUGHT}test_whatever_bit_of_a_record_is_wrong_each_tile_that_counts_is_the_right_one"),
+    Mutant("lock-ignored", "mapping/journal.py", "fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass",
+           f"{RESTART}test_one_process_at_a_time"),
+    Mutant("another-maps-tiles-used", "mapping/journal.py", "found.startswith(self._header)",
+           "found.startswith(_MAGIC)", OTHERWISE),
+    Mutant("first-tile-forgotten", "mapping/journal.py", "for number in range(len(self.layout.windows)) if",
+           "for number in range(1, len(self.layout.windows)) if", JOURNAL),
+    Mutant("tile-rows-one-on-the-other", "mapping/journal.py", "out[low - first : high - first,", "out[: high - low,",
+           JOURNAL),
+    Mutant("map-of-nothing-written", "mapping/assembly.py", "for row in self._written) > 0",
+           "for row in self._written) >= 0", f"{MAP}test_all_nodata_writes_no_file"),
+    Mutant("existing-map-noticed-late", "mapping/writer.py", "        if not overwrite:\n            raise",
+           "        if False:\n            raise",
+           f"{CAUGHT}test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain"),
+    Mutant("map-of-someone-else-replaced", "mapping/writer.py", "if found and not self.overwrite:", "if False:",
+           f"{CAUGHT}test_a_file_that_appears_while_the_map_is_made_is_kept"),
+    Mutant("scene-under-another-name-overwritten", "mapping/writer.py", "if os.path.realpath(path) in {",
+           "if path in {", f"{CAUGHT}test_a_scene_is_not_overwritten_under_another_name_of_its_file"),
+    Mutant("unfinished-map-published", "mapping/writer.py", "            if kind is None:\n                self._check",
+           "            if True:\n                self._check", f"{MAP}test_failure_at_once_leaves_nothing"),
+    Mutant("map-not-checked-before-its-name", "mapping/writer.py", "                self._check()\n", "",
+           f"{CAUGHT}test_a_file_that_is_not_what_was_written_gets_no_name"),
+    Mutant("name-before-the-bytes", "mapping/writer.py", "        _to_disk(self._part)\n", "",
+           f"{CAUGHT}test_a_map_has_its_name_when_its_bytes_are_on_the_disk_and_the_name_follows"),
+    Mutant("name-not-on-the-disk", "mapping/writer.py", "            _to_disk(os.path.dirname(self.path))\n",
+           "            pass\n",
+           f"{CAUGHT}test_a_map_has_its_name_when_its_bytes_are_on_the_disk_and_the_name_follows"),
+    Mutant("map-blocks-transposed", "mapping/writer.py", "RasterioWindow(col, first,", "RasterioWindow(first, col,",
+           f"{CAUGHT}test_a_map_of_several_blocks_is_written_as_it_is"),
+    # ---- the predictor
+    Mutant("first-class-mapped", "mapping/predictor.py", "return classes.index(label), label", "return 0, label",
+           f"{MAP}test_the_landslide_class_is_mapped"),
+    Mutant("unfinished-map-of-another-scene", "mapping/predictor.py", '"scene": [scene.fingerprint,', '"scene": ["",',
+           OTHERWISE),
+    Mutant("unfinished-map-of-another-model", "mapping/predictor.py", '"estimator": digest_of(self.estimator),',
+           '"estimator": "",', OTHERWISE),
+    Mutant("smallest-window-of-several", "mapping/predictor.py", "return max(sizes)", "return min(sizes)",
+           f"{MAP}test_meta_estimators_are_mapped"),
+    Mutant("engine-of-another-model-kept", "mapping/workers.py", "if self._key != (digest, kind):",
+           "if self._key is None:", f"{CAUGHT}test_a_worker_takes_the_model_that_it_is_sent"),
+    # ---- the map, and what people do with it
+    Mutant("threshold-itself-left-out", "mapping/probability.py", "probability >= np.float32(threshold)",
+           "probability > np.float32(threshold)", "test_landslide_map.py::TestLaws"),
+    Mutant("percent-taken-for-probabilities", "mapping/probability.py", "if low < 0 or high > 1 + _ROUNDING:",
+           "if low < 0:", "test_landslide_map.py::TestOpen"),
+    Mutant("scored-against-other-ground", "mapping/landslide_map.py", "read.labels == 1", "read.labels == 0",
+           "test_landslide_map.py::TestScore"),
+    Mutant("nodata-scored-as-valid", "mapping/landslide_map.py", "valid = ~np.isnan(probability)",
+           "valid = np.ones(probability.shape, bool)",
+           "test_landslide_map.py::TestScore test_landslide_map.py::TestAreaScores"),
+    Mutant("holes-counted-as-landslide", "mapping/ground.py", "np.where(outer, -1, 1)", "np.where(outer, -1, -1)",
+           "test_landslide_map.py::TestCoverage test_landslide_map.py::TestAreaScores"),
+    Mutant("areas-of-map-units", "mapping/ground.py", "_map_area(grid) * square_metres_per_unit(grid, block)",
+           "_map_area(grid) * square_metres_per_unit(grid, block) ** 0", "test_landslide_map.py::TestArea"),
+    Mutant("points-on-pixel-corners", "mapping/vectors.py", "np.argwhere(red).T + 0.5", "np.argwhere(red).T",
+           "test_landslide_map.py::TestLaws"),
+    Mutant("small-landslide-never-found", "mapping/vectors.py", "if not len(rows):", "if False:",
+           "test_landslide_map.py::TestScore"),
+    Mutant("geopackage-replaced", "mapping/vectors.py", "    check_output(path, overwrite)",
+           "    check_output(path, True)", "test_landslide_map.py::TestGeoPackage"),
+    # ---- models as files
+    Mutant("model-checksum-not-compared", "model_files/archive.py",
+           "if hashlib.sha256(data[:-_DIGITS]).hexdigest().encode() != data[-_DIGITS:]:", "if False:",
+           f"{CAUGHT}test_a_byte_that_changed_is_called_damage"),
+    Mutant("bytes-between-members-accepted", "model_files/archive.py", "if packed(members, version) != data:",
+           "if False:", f"{MODELS}test_nothing_hides_in_an_archive"),
+    Mutant("extra-members-accepted", "model_files/archive.py", "if names != expected:", "if False:",
+           f"{MODELS}test_archives_hold_the_members_they_should_and_no_others"),
+    Mutant("compressed-members-unpacked", "model_files/archive.py", "if entry.compress_type != zipfile.ZIP_STORED:",
+           "if False:", f"{MODELS}test_compressed_members_are_not_unpacked"),
+    Mutant("newer-format-read", "model_files/archive.py", "if number > FORMAT:", "if False:",
+           f"{MODELS}test_a_newer_format_says_what_to_install"),
+    Mutant("unknown-class-built", "model_files/tree.py", "or name not in KINDS:", "or False:",
+           f"{MODELS}test_only_known_estimators_are_built"),
+    Mutant("unknown-function-given", "model_files/tree.py", "or function not in FUNCTIONS:", "or False:",
+           f"{MODELS}test_only_functions_of_the_list_are_given"),
+    Mutant("fitted-values-unchecked", "model_files/tree.py", "wrong = rule(value, sizes)", "wrong = None",
+           f"{MODELS}test_values_of_other_types_and_sizes_are_refused"),
+    Mutant("shapes-of-weights-unchecked", "model_files/network.py",
+           'if found != [(shape, "float32") for shape in shapes]:', "if False:",
+           f"{MODELS}test_the_network_fits_what_is_about_it"),
+    Mutant("infinite-weights-taken", "model_files/network.py", "if not all(np.isfinite(w).all() for w in weights):",
+           "if False:", f"{MODELS}test_the_network_fits_what_is_about_it"),
+    Mutant("key-given-twice", "model_files/values.py", "same = json_bytes(document) == data", "same = True",
+           f"{MODELS}test_other_documents_are_refused"),
+    Mutant("contract-not-that-of-the-model", "model_files/document.py", "if not _is_so(document[name], found):",
+           "if False:", f"{MODELS}test_a_document_with_more_or_less_is_refused"),
+    Mutant("existing-model-replaced", "model_files/files.py", "    if not overwrite:\n", "    if False:\n",
+           f"{CAUGHT}test_a_model_that_appears_meanwhile_is_kept"),
+    Mutant("model-named-before-its-bytes", "model_files/files.py", "            os.fsync(file)\n", "",
+           f"{CAUGHT}test_a_model_has_its_name_when_its_bytes_are_on_the_disk"),
+]  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None, mutants: Iterable[Mutant] = MUTANTS) -> int:
+    """Run the mutants; the status to end with."""
+    parser = argparse.ArgumentParser(description="Run each mutant against the tests that must catch it.")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="mutants to run; all by default")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
+    parser.add_argument("--write", action="store_true", help="put the result on the page, where all are caught")
+    options = parser.parse_args(arguments)
+    if options.write and options.only:
+        parser.error("the page holds the result of all: --write without --only")
+    mutants = [mutant for mutant in mutants if not options.only or mutant.name in options.only]
+    if unknown := sorted(set(options.only or ()) - {mutant.name for mutant in mutants}):
+        parser.error(f"there is no mutant {', '.join(unknown)}")
+    for mutant in mutants:
+        mutant.applied((ROOT / "sklandslide" / mutant.file).read_text())
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
+        bench = Bench(Path(temporary), options.jobs)
+        print("Without a mutant:", end=" ", flush=True)
+        wrong = [outcome for outcome in bench.each(by_file(mutants), bench.run) if outcome.status != 0]
+        for outcome in wrong:
+            print(f"\n{outcome.told}\n{outcome.output[-3000:]}")
+        if wrong:  # a selection that fails anyway proves nothing
+            return 1
+        print(f"all tests pass ({time.monotonic() - start:.0f} s).\n", flush=True)
+        table = Table()
+        for mutant, outcome in zip(mutants, bench.each(mutants, bench.run_mutant), strict=True):
+            table.add(mutant, outcome)
+    table.print(f"\n{table.caught} of {len(mutants)} mutants are caught ({time.monotonic() - start:.0f} s).")
+    if table.caught < len(mutants):
+        return 1
+    if options.write:
+        above, mark, below = PAGE.read_text().partition("<!-- result -->\n")
+        end = below.index("<!-- end of result -->")
+        PAGE.write_text(above + mark + "\n".join(table.lines) + "\n\n" + below[end:])
+    return 0
+
+
+class Table:
+    """What is printed: a row for each mutant."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.caught = 0
+        self.print("| mutant | file | caught by | seconds |\n| --- | --- | --- | --- |")
+
+    def print(self, line: str) -> None:
+        """Print a line, and keep it."""
+        print(line, flush=True)
+        self.lines.append(line)
+
+    def add(self, mutant: Mutant, outcome: Outcome) -> None:
+        """What came of a mutant."""
+        self.caught += outcome.caught
+        told = f"`{outcome.first.split('[')[0]}`" if outcome.caught else f"**{outcome.told}**"
+        self.print(f"| {mutant.name} | `{mutant.file}` | {told} | {outcome.seconds:.1f} |")
+
+
+def by_file(mutants: Iterable[Mutant]) -> list[list[str]]:
+    """All that is selected, a list for each file of tests."""
+    selected: dict[str, dict[str, None]] = defaultdict(dict)
+    for mutant in mutants:
+        for test in mutant.selection:
+            selected[test.split("::")[0]][test] = None
+    return [[file] if file in tests else list(tests) for file, tests in selected.items()]
+
+
+class Outcome(NamedTuple):
+    """What came of a run of tests: pytest's status, the first test that failed, seconds, what was printed."""
+
+    status: int | None
+    first: str
+    seconds: float
+    output: str
+
+    @property
+    def caught(self) -> bool:
+        """Whether a test failed; not if pytest could not begin, or found no test."""
+        return self.status == 1 and bool(self.first)
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        if self.status == 0:
+            return "SURVIVED"
+        return self.first or ("NO END" if self.status is None else f"NO TEST RAN (status {self.status})")
+
+
+class Bench:
+    """Copies of the repository, each for one mutant at a time."""
+
+    def __init__(self, folder: Path, jobs: int) -> None:
+        self.jobs, self.copies = jobs, SimpleQueue[Path]()
+        for number in range(jobs):
+            copy = folder / str(number)
+            copy.mkdir()
+            for name in COPIED:
+                _copy(ROOT / name, copy / name)
+            self.copies.put(copy)
+            # what tests start as processes of their own
+            command = [sys.executable, "-c", "import sklandslide; print(sklandslide.__file__)"]
+            environment = {**os.environ, "PYTHONPATH": str(copy)}
+            _check_origin(subprocess.check_output(command, cwd=copy, env=environment, text=True), str(copy))
+        # One thread, as the tests of one mutant run beside those of another; and bytes that a change is seen in.
+        os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1", MPLBACKEND="Agg")
+        self.processes = multiprocessing.get_context("forkserver")
+        self.processes.set_forkserver_preload(PRELOADED)
+
+    def each(self, items: Iterable[Any], function: Any) -> Iterator[Outcome]:
+        """What the function makes of each, in order."""
+        with ThreadPoolExecutor(self.jobs) as pool:
+            yield from pool.map(function, items)
+
+    @contextmanager
+    def _copy(self) -> Iterator[Path]:
+        copy = self.copies.get()
+        try:
+            yield copy
+        finally:
+            self.copies.put(copy)
+
+    def run(self, tests: Sequence[str]) -> Outcome:
+        """Run tests on the package as it is."""
+        with self._copy() as copy:
+            return self._run(copy, tests)
+
+    def run_mutant(self, mutant: Mutant) -> Outcome:
+        """Run the tests of a mutant on the package with this change."""
+        with self._copy() as copy:
+            path = copy / "sklandslide" / mutant.file
+            original = path.read_text()
+            path.write_text(mutant.applied(original))
+            try:
+                return self._run(copy, mutant.selection)
+            finally:
+                path.write_text(original)
+
+    def _run(self, copy: Path, tests: Sequence[str]) -> Outcome:
+        start = time.monotonic()
+        ours, theirs = self.processes.Pipe(duplex=False)
+        process = self.processes.Process(target=_pytest, args=(str(copy), list(tests), theirs))
+        process.start()
+        theirs.close()
+        status, first = None, ""
+        if ours.poll(PATIENCE):
+            try:
+                status, first = ours.recv()
+            except EOFError:  # it died
+                status = -1
+        process.join(5)
+        with suppress(ProcessLookupError):  # and whatever processes or threads a failed test left behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+        return Outcome(status, first, time.monotonic() - start, (copy / "output.txt").read_text(errors="replace"))
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
+    else:
+        shutil.copy2(source, target)
+
+
+def _check_origin(file: str, copy: str) -> None:
+    """Raise if the package that was imported is not the copy's."""
+    if not file.startswith(copy + os.sep):
+        raise RuntimeError(f"The tests ran on {file!r}, not on the copy in {copy}.")
+
+
+class _FirstFailure:
+    """A pytest plugin that remembers which test failed first."""
+
+    def __init__(self) -> None:
+        self.test, self.collected = "", True
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed and not self.test:
+            self.test = report.nodeid
+
+    def pytest_collectreport(self, report: Any) -> None:
+        self.collected = self.collected and not report.failed
+
+
+def _pytest(copy: str, tests: list[str], answer: Any) -> None:
+    """In a process of its own: run tests of a copy, and send pytest's status and the first failure."""
+    os.setsid()
+    os.chdir(copy)
+    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.path[:] = [copy, *(path for path in sys.path if path not in ("", str(ROOT), str(ROOT / "tests")))]
+    os.environ["PYTHONPATH"] = copy  # for what the tests start
+    sys.dont_write_bytecode = True
+    import pytest
+
+    failure = _FirstFailure()
+    options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+    status = int(pytest.main([*options, *tests], plugins=[failure]))
+    if "sklandslide" in sys.modules:
+        _check_origin(str(sys.modules["sklandslide"].__file__), copy)
+    answer.send((status if failure.collected else 2, failure.test))
+    answer.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The list of mutants fits the sources and the tests, and the runner tells caught from survived.
+
+The whole run, which takes minutes, is ``python tests/mutants.py``; docs/reference/mutants.md shows what it printed.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mutants import COPIED, MUTANTS, PAGE, ROOT, Mutant
+
+# What the acceptance of the project names; each must stand for mutants here.
+ROOMS = ("scene.py", "sampling.py", "mapping/", "persistence.py model_files/")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
+def test_a_mutant_is_one_change_to_a_file_that_there_is(mutant):
+    mutant.applied((ROOT / "sklandslide" / mutant.file).read_text())
+
+
+def test_names_and_changes_are_different():
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+    assert len({(mutant.file, mutant.text, mutant.replacement) for mutant in MUTANTS}) == len(MUTANTS)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", mutant.name) for mutant in MUTANTS)
+
+
+def test_every_room_has_mutants():
+    for room in ROOMS:
+        assert sum(mutant.file.startswith(tuple(room.split())) for mutant in MUTANTS) >= 4, room
+
+
+def test_the_tests_named_are_there():
+    """By name; that parametrised ones exist the run itself tells."""
+    known = {}
+    for test in sorted({test for mutant in MUTANTS for test in mutant.selection}):
+        file, *names = test.split("[")[0].split("::")
+        if file not in known:
+            tree = ast.parse((ROOT / file).read_text())
+            known[file] = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        assert set(names) <= known[file], test
+
+
+def test_the_documented_table_is_of_these_mutants():
+    rows = re.findall(r"^\| ([a-z0-9-]+) \| `([a-z_/]+\.py)` \| (.*?) \| [0-9.]+ \|$", PAGE.read_text(), re.M)
+    assert [(name, file) for name, file, _ in rows] == [(mutant.name, mutant.file) for mutant in MUTANTS]
+    assert not [name for name, _, caught in rows if not caught.startswith("`tests/")]
+
+
+def run(*mutants):
+    code = f"""
+import sys, mutants
+from mutants import Mutant
+mutants.PRELOADED[:] = ["pytest", "numpy", "rasterio", "hypothesis.strategies"]  # the rest takes longer than it saves
+sys.exit(mutants.main([], {list(mutants)!r}))
+"""
+    folder = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_runner_tells_caught_from_survived_and_leaves_the_sources_alone():
+    before = {path: path.read_bytes() for path in (ROOT / COPIED[0]).glob("*.py")}
+    some = {mutant.name: mutant for mutant in MUTANTS}
+    weights, dates = some["horns-weights"], some["dates-swapped"]
+    seen = weights._replace(tests="test_terrain.py::test_slope_is_horns")
+    unseen = dates._replace(tests="test_composites.py::test_composites_are_read_only")
+    status, printed = run(seen, unseen)
+    assert status == 1
+    assert re.search(r"horns-weights \| `terrain.py` \| `tests/test_terrain.py::test_slope_is_horns.*` \|", printed)
+    assert re.search(r"dates-swapped \| `composites.py` \| \*\*SURVIVED\*\* \|", printed)
+    assert "1 of 2 mutants are caught" in printed
+    assert {path: path.read_bytes() for path in (ROOT / COPIED[0]).glob("*.py")} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "tests", "word"),
+    [
+        ("by_col = _horn(z.T).T", "test_terrain.py::test_that_there_is_not", "status 4"),
+        ("there is no such text", "test_terrain.py", "it must stand once"),
+    ],
+    ids=["test", "text"],
+)
+def test_what_proves_nothing_is_an_error(text, tests, word):
+    status, printed = run(Mutant("nothing", "terrain.py", text, "by_col = _horn(z)", tests))
+    assert status == 1
+    assert word in printed
