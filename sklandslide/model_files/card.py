@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contract import size_text
 from .facts import contract_of, training_of
 
 __all__ = ["ModelCard", "card_of"]
@@ -129,11 +130,18 @@ def _demands(contract: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         units = stacker.get("units") or [None] * len(stacker["bands"])
         named = [f"{band} [{unit or 'undeclared'}]" for band, unit in zip(stacker["bands"], units, strict=True)]
         rows.append(("bands, in this order", ", ".join(named)))
-        rows += [(k.replace("_", " "), _printed(v)) for k, v in stacker.items() if k not in ("bands", "units")]
+        rows.append(("composite", _printed(stacker["composite"])))
+        if "pixel_size" in stacker:
+            tolerance = stacker["pixel_size_tolerance"]
+            allowed = "any is taken" if tolerance is None else f"at most {tolerance:.0%} smaller or larger"
+            rows.append(("pixels", f"{size_text(stacker['pixel_size'])} on the ground; {allowed}"))
+        others = {k: v for k, v in stacker.items() if k not in _TOLD}
+        rows += [(k.replace("_", " "), _printed(v)) for k, v in others.items()]
     for sampler in contract["patches"]:
-        known = sampler.get("value_quantiles")
-        for band, values in zip(sampler["bands"], known, strict=True) if known else ():
-            rows.append((f"values of {band}, 5, 50 and 95 %", _printed(values)))
+        known = sampler.get("value_quantiles") or []
+        for band, unit, values in zip(sampler.get("bands", ()), sampler.get("units", ()), known, strict=False):
+            low, middle, high = (f"{value:.4g}" for value in values)
+            rows.append((f"values of {band}", f"{low} to {high} {unit or ''} (5 to 95 %), median {middle}"))
     if contract["patch_sizes"]:
         rows.append(("patch size", ", ".join(f"{n} x {n} pixels" for n in contract["patch_sizes"])))
     return tuple(rows)
@@ -164,6 +172,7 @@ def _parameters(model: Any) -> tuple[tuple[str, str], ...]:
     return tuple((name, _printed(value)) for name, value in shown)
 
 
+_TOLD = ("bands", "units", "composite", "pixel_size", "pixel_size_tolerance")
 _PARTS = ("steps", "estimators", "transformer_list", "memory", "verbose", "n_jobs", "transform_input")
 
 
