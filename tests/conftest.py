@@ -1,9 +1,11 @@
 """What several test files share."""
 
+import signal
 from pathlib import Path
 
 import matplotlib
 import pytest
+from hostile import Web
 
 matplotlib.use("Agg")
 
@@ -39,3 +41,32 @@ def _fresh_workers():
 
     if reusable_executor._executor is not None:
         reusable_executor._executor.shutdown(wait=True, kill_workers=True)
+
+
+@pytest.fixture
+def in_time():
+    """What waits for ever is a failure, not a standstill."""
+
+    def late(*_):
+        raise AssertionError("it took more than 60 seconds")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def one_web(tmp_path_factory):
+    """A server that a test file must not be made to ask."""
+    web = Web(tmp_path_factory.mktemp("web"))
+    yield web
+    web.close()
+
+
+@pytest.fixture
+def web(one_web):
+    """The server, not asked yet."""
+    one_web.forget()
+    return one_web

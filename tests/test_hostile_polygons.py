@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import struct
 import time
@@ -14,7 +13,6 @@ import pandas as pd
 import pyogrio
 import pytest
 import shapely
-from hostile import Web
 from rasterio.crs import CRS
 from scenes import random_scene
 from shapely.geometry import MultiPolygon, Polygon, box
@@ -27,31 +25,7 @@ UTM = CRS.from_epsg(32654)
 X, Y = 500_100.0, 4_699_700.0
 
 
-@pytest.fixture(autouse=True)
-def _in_time():
-    """What waits for ever is a failure, not a standstill."""
-
-    def late(*_):
-        raise AssertionError("it took more than 60 seconds")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(scope="module")
-def one_web(tmp_path_factory):
-    web = Web(tmp_path_factory.mktemp("web"))
-    yield web
-    web.close()
-
-
-@pytest.fixture
-def web(one_web):
-    one_web.forget()
-    return one_web
+pytestmark = pytest.mark.usefixtures("in_time")
 
 
 def frame_of(*shapes, **columns):

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pickle
-import signal
 import socket
 import struct
 import time
@@ -15,7 +14,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from hostile import Web, envi, tiff, vrt, wms
+from hostile import envi, tiff, vrt, wms
 from rasterio.enums import ColorInterp
 from rasters import TRANSFORM, UTM, same, write
 
@@ -27,31 +26,7 @@ PIXELS = np.arange(600, dtype=np.float32).reshape(20, 30)
 WHOLE = {"offsets": (8,), "counts": (2400,), "body": PIXELS.tobytes()}
 
 
-@pytest.fixture(autouse=True)
-def _in_time():
-    """What waits for ever is a failure, not a standstill."""
-
-    def late(*_):
-        raise AssertionError("it took more than 60 seconds")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(scope="module")
-def one_web(tmp_path_factory):
-    web = Web(tmp_path_factory.mktemp("web"))
-    yield web
-    web.close()
-
-
-@pytest.fixture
-def web(one_web):
-    one_web.forget()
-    return one_web
+pytestmark = pytest.mark.usefixtures("in_time")
 
 
 def scene_of(path, **options):
