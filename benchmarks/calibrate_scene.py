@@ -29,7 +29,7 @@ from sklandslide import make_scene
 from sklandslide.datasets._make_scene import _seed
 from sklandslide.datasets._site import Look, Site
 from sklandslide.datasets._terrain import SETTLEMENT
-from sklandslide.grid import Window
+from sklandslide.geodata.grid import Window
 
 SIDE = 64  # pixels of a patch, as in the challenge data
 BANDS = [f"{pol}_{what}_{orbit}" for orbit in ("desc", "asc") for what in ("after", "diff") for pol in ("VV", "VH")]

@@ -108,14 +108,14 @@ def _own_methods(thing):
 autosummary_context = {
     "own_methods": {
         f"{module}.{name}": _own_methods(thing)
-        for module in ("sklandslide", "sklandslide.sampling", "sklandslide.grid")
+        for module in ("sklandslide", "sklandslide.sampling", "sklandslide.geodata")
         for name in import_module(module).__all__
         if isinstance(thing := getattr(import_module(module), name), type)
     }
 }
 PUBLIC = {
     name: f"{module}.{name}"
-    for module in ("sklandslide.exceptions", "sklandslide.metrics", "sklandslide.plotting", "sklandslide")
+    for module in ("sklandslide.exceptions", "sklandslide.metrics", "sklandslide.plots", "sklandslide")
     for name in import_module(module).__all__
     if not name.startswith("_")
 }

@@ -67,7 +67,7 @@ def _asf(folder: Path, scene) -> None:
             _write(folder / base / f"{base}_{polarisation}.tif", pixels, scene.grid, nodata=0)
             if polarisation == "VV":
                 for burst, columns in {"IW2": slice(0, 180), "IW3": slice(160, 300)}.items():
-                    from sklandslide.grid import Window
+                    from sklandslide.geodata.grid import Window
 
                     where = Window(0, columns.start, scene.grid.shape[0], columns.stop - columns.start)
                     path = folder / f"OPERA_L2_RTC-S1_T046-098283-{burst}_{date}Z_VV.tif"

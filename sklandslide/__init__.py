@@ -1,6 +1,6 @@
 """Landslide maps from satellite rasters and landslide polygons, in scikit-learn pipelines.
 
-The house, one floor a line; a file imports only from floors below its own::
+The house: a room is a folder or a file, and imports only rooms below it::
 
     rasters ──► Scene ─┐
                        ├─► sample_polygons ─► X (Locations), y, groups
@@ -11,12 +11,16 @@ The house, one floor a line; a file imports only from floors below its own::
           save_model ─► load_model ─► SlidingWindowPredictor.predict_map(scene) ─► LandslideMap
                                                      GeoTIFF · points · polygons · figure
 
-    0 values      exceptions, grid, composites, metrics, terrain
-    1 files       raster, scene, inventory
-    2 samples     locations, sampling, model_selection, plotting
-    3 estimators  bands, patches, augmentation, network, cnn
-    4 maps        mapping
-    5 faces       model_files, persistence, datasets, searches, display, this file
+    exceptions, metrics, composites   values: errors, scores, what a band's name says
+    geodata                           files and arrays -> values: Scene, Grid, inventories
+    sampling                          polygons -> X, y, groups
+    model_selection                   X -> folds
+    features                          X -> patches: BandStacker, PatchSampler, Augmenter, what they demand of a scene
+    network                           patches -> probabilities: build_cnn, LandslideCNN
+    plots                             values -> pictures
+    mapping                           pipeline x scene -> map
+    datasets                          a simulated scene, the paper's tables
+    persistence                       model files, model cards, ONNX
 
 X is `Locations`: map coordinates that carry the scene they lie on. Data stay in X and never in an estimator, so a
 saved pipeline holds no raster and no path, and maps any scene that has the same bands.
@@ -25,21 +29,16 @@ Importing this package loads neither TensorFlow nor matplotlib nor geopandas; th
 """
 
 from ._version import __version__
-from .augmentation import Augmenter
-from .bands import BandStacker
-from .cnn import LandslideCNN
 from .composites import COMPOSITES
 from .datasets import make_scene
-from .display import PatchSizeDisplay
-from .locations import Locations
+from .features import Augmenter, BandStacker, PatchSampler
+from .geodata import Scene
 from .mapping import LandslideMap, SlidingWindowPredictor
-from .model_files import export_onnx, model_card
 from .model_selection import SpatialBlockKFold
-from .network import build_cnn
-from .patches import PatchSampler
-from .persistence import load_model, save_model
-from .sampling import sample_polygons
-from .scene import Scene
+from .network import LandslideCNN, build_cnn
+from .persistence import export_onnx, load_model, model_card, save_model
+from .plots import PatchSizeDisplay
+from .sampling import Locations, sample_polygons
 
 __all__ = [
     "COMPOSITES",
@@ -62,3 +61,9 @@ __all__ = [
     "sample_polygons",
     "save_model",
 ]
+
+# Pickles and model files name what is public by its public path, so that moving a room breaks none of them.
+for _name in __all__:
+    if hasattr(_thing := globals()[_name], "__module__"):
+        _thing.__module__ = __name__
+del _name, _thing

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from .exceptions import BandError
 
-__all__ = ["COMPOSITES", "band_inputs", "check_band_name", "resolve_composite"]
+__all__ = ["COMPOSITES", "band_inputs", "check_band_name", "polarisation_in", "resolve_composite"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -122,3 +122,17 @@ def resolve_composite(composite: str | Sequence[str], available: Collection[str]
             f"have; it has {', '.join(available)}. Add the band to the scene or choose another composite."
         )
     return recipe
+
+
+def polarisation_in(*texts: str | None) -> str:
+    """The polarisation that texts name as a word of its own; nothing where they name none, or several.
+
+    Examples
+    --------
+    >>> from sklandslide.composites import polarisation_in
+    >>> [polarisation_in(text) for text in ("Sigma0_VH_db", "VV_before", "VV/VH", "DEM", None)]
+    ['VH', 'VV', '', '', '']
+    """
+    words = {word for text in texts if text for word in re.split(r"[^A-Z0-9]+", text.upper())}
+    found = words & {"VV", "VH", "HV", "HH"}
+    return found.pop() if len(found) == 1 else ""

@@ -11,7 +11,7 @@ from sklearn.model_selection import BaseCrossValidator, GroupKFold, StratifiedGr
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import type_of_target
 
-from .locations import Locations
+from .sampling import Locations
 
 __all__ = ["SpatialBlockKFold"]
 

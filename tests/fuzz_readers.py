@@ -28,7 +28,7 @@ from shapely.geometry import box
 
 from sklandslide import LandslideMap, Scene
 from sklandslide.exceptions import SklandslideError
-from sklandslide.inventory import read_inventory
+from sklandslide.geodata.inventory import read_inventory
 
 UTM = CRS.from_epsg(32654)
 PLACE = Affine(10, 0, 600_000, 0, -10, 4_740_000)

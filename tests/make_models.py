@@ -80,7 +80,7 @@ def main():
         name = sklandslide.__version__
         (MODELS / f"{name}.pkl").write_bytes(pickle.dumps(model))
     else:
-        from sklandslide.model_files.archive import FORMAT
+        from sklandslide.persistence.archive import FORMAT
 
         name = f"format-{FORMAT}"
         sklandslide.save_model(model, MODELS / f"{name}.zip", overwrite=True)

@@ -14,9 +14,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklandslide import BandStacker, Locations, PatchSampler
 from sklandslide._version import __version__
-from sklandslide.model_files.archive import packed
-from sklandslide.model_files.arrays import parsed_array
-from sklandslide.model_files.values import json_bytes
+from sklandslide.persistence.archive import packed
+from sklandslide.persistence.arrays import parsed_array
+from sklandslide.persistence.values import json_bytes
 
 
 def spread():

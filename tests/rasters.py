@@ -5,7 +5,7 @@ import rasterio
 from affine import Affine
 from rasterio.warp import transform as transform_points
 
-from sklandslide.grid import Grid
+from sklandslide.geodata.grid import Grid
 
 UTM = "EPSG:32654"  # Hokkaido, the paper's study area
 TRANSFORM = Affine(10, 0, 600_000, 0, -10, 4_740_000)

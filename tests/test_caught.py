@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from fitting import GEOTIFF, fitted
 from rasterio.windows import Window
 from rasters import TRANSFORM, centres, same, write
 from scenes import WeightedSum, random_scene
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from test_mapping import GEOTIFF, fitted
 from test_model_selection import lattice
 from test_sampling import POLYGONS, scene_with
 
@@ -26,7 +26,6 @@ from sklandslide import (
     SlidingWindowPredictor,
     SpatialBlockKFold,
     load_model,
-    regions,
     sample_polygons,
     save_model,
 )
@@ -35,6 +34,7 @@ from sklandslide.mapping.journal import Journal
 from sklandslide.mapping.tiles import MapTask, TileLayout
 from sklandslide.mapping.workers import _Engines, _packed
 from sklandslide.mapping.writer import BLOCK, MapWriter
+from sklandslide.sampling import regions
 
 # ---------------------------------------------------------------------------------------------------- rasters, grids
 
@@ -135,7 +135,7 @@ def test_each_coordinate_system_has_blocks_of_its_own():
 
 def test_both_classes_of_one_network_are_mapped_by_shared_computation(tmp_path, monkeypatch):
     """One after the other with the same fitted network, in many squares; the two maps add up to one."""
-    from test_shared import pipeline
+    from fitting import pipeline
 
     from sklandslide.mapping import shared
 

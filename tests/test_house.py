@@ -1,4 +1,4 @@
-"""The plan of the house: who may import whom, what importing costs, what every public name has."""
+"""The plan of the house: which room may import which, what importing costs, what every public name has."""
 
 import ast
 import inspect
@@ -12,94 +12,118 @@ import sklandslide
 
 ROOT = Path(sklandslide.__file__).parent
 
-# A file imports only from files before it: from the floors below, or from its own floor further left.
+# The rooms, from the ground up; those of one line are on one floor. A room imports from the lines above its own.
 FLOORS = [
-    "_version _tensorflow exceptions grid antimeridian composites metrics terrain contract",
-    "paths links opening raster warping nodata scene polygon_files inventory",
-    "regions locations sampling model_selection imagery map_furniture plotting",
-    "bands patches _programs _training augmentation network cnn",
-    "mapping.writer mapping.ground mapping.vectors mapping.probability mapping.landslide_map mapping.tiles "
-    "mapping.source mapping.journal mapping.assembly mapping.states mapping.onnx_network mapping.windows "
-    "mapping.shared_graph mapping.shared mapping.workers mapping.predictor mapping",
-    "model_files.rules model_files.functions model_files.checks model_files.arrays model_files.values "
-    "model_files.network model_files.kinds model_files.tree model_files.facts model_files.files model_files.archive "
-    "model_files.card model_files.document model_files.describing model_files.export model_files persistence "
-    "datasets._noise datasets._terrain datasets._real_ground datasets._outlines datasets._viewing datasets._speckle "
-    "datasets._radar datasets._optical datasets._site datasets._make_scene datasets._paper datasets searches display "
+    "_version exceptions",
+    "composites metrics",
+    "geodata",
+    "sampling",
+    "features model_selection",
+    "network plots",
+    "mapping",
+    "datasets persistence",
     "sklandslide",
 ]
-ORDER = " ".join(FLOORS).split()
-# Third-party packages that may be imported at the top of a file, by floor; the rest only inside functions.
-LIGHT = {"numpy", "scipy"}
-AT_TOP = [
-    LIGHT,
-    LIGHT | {"rasterio"},
-    LIGHT | {"sklearn"},
-    LIGHT | {"sklearn"},
-    LIGHT | {"sklearn", "rasterio", "joblib", "cloudpickle"},
-    LIGHT | {"sklearn"},
-]
+FLOOR = {room: number for number, line in enumerate(FLOORS) for room in line.split()}
+# Third-party packages that may be imported at the top of a file, by room; all others only inside functions.
+LIGHT = {"numpy", "scipy", "sklearn"}
+AT_TOP = {
+    "geodata": LIGHT | {"rasterio"},
+    "sampling": LIGHT,
+    "mapping": LIGHT | {"rasterio", "joblib", "cloudpickle"},
+}
+# Keras and TensorFlow code, which a room imports inside functions only.
+KERAS_CODE = ("network/programs.py", "network/training.py", "mapping/shared_graph.py")
+
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 
 
-# Keras and TensorFlow code, itself imported inside functions only.
-KERAS_CODE = ("mapping.onnx_network", "_programs", "_training", "mapping.shared_graph")
+def room_of(file):
+    return "sklandslide" if file == "__init__.py" else file.split("/")[0].removesuffix(".py")
 
 
-def module_name(path):
-    parts = list(path.relative_to(ROOT).with_suffix("").parts)
-    if parts[-1] == "__init__":
-        parts.pop()
-    return ".".join(parts) or "sklandslide"
+def imports_of(file, source=None):
+    """What a file imports of this package, anywhere in it: pairs of module, as a path of names, and name."""
+    folder = file.split("/")[:-1]
+    for node in ast.walk(ast.parse(source or (ROOT / file).read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").split(".")[0] == "sklandslide"):
+            module = node.module.split(".") if node.module else []
+            base = folder[: len(folder) - node.level + 1] if node.level else []
+            yield from ((base + module[not node.level :], alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            yield from ((name[1:], "") for name in names if name[0] == "sklandslide")
 
 
-FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+def faults_of(file, source=None):
+    """Imports that the plan of the house forbids, in words."""
+    own = room_of(file)
+    for module, name in imports_of(file, source):
+        room = module[0] if module else name
+        if room == own:
+            continue
+        if room not in FLOOR or FLOOR[room] >= FLOOR[own]:
+            yield f"{file} imports {name} from {room}, which is not below {own}"
+        elif len(module) > 1:
+            yield f"{file} imports {name} from the inner file {'.'.join(module)}"
+        elif name.startswith("_") and room != "_version":
+            yield f"{file} imports the private {name} from {room}"
 
 
-def inner_imports(name):
-    """Modules of this package that a file imports, anywhere in it."""
-    package = name.split(".")[:-1] if FILES[name].name != "__init__.py" else [p for p in [name] if p != "sklandslide"]
-    for node in ast.walk(ast.parse(FILES[name].read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            if node.module:
-                yield ".".join([*base, node.module])
-            else:  # from . import module
-                yield from (".".join([*base, alias.name]) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom | ast.Import):
-            names = [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-            yield from (n.removeprefix("sklandslide.") for n in names if n.split(".")[0] == "sklandslide")
+def test_every_entry_has_a_floor():
+    assert {room_of(file) for file in FILES} == set(FLOOR)
+    entries = [path.name for path in ROOT.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 15
 
 
-def test_every_file_has_a_room():
-    assert sorted(FILES) == sorted(ORDER)
+@pytest.mark.parametrize("file", FILES)
+def test_rooms_import_only_what_rooms_below_hand_on(file):
+    assert list(faults_of(file)) == []
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_files_import_only_from_below(name):
-    later = [target for target in inner_imports(name) if ORDER.index(target) >= ORDER.index(name)]
-    assert later == []
+@pytest.mark.parametrize(
+    "file, source",
+    [
+        ("geodata/scene.py", "from ..sampling import Locations"),
+        ("geodata/scene.py", "def f():\n    from ..plots import plot_map"),
+        ("features/bands.py", "from ..model_selection import SpatialBlockKFold"),
+        ("sampling/locations.py", "from ..geodata.raster import keeping_open"),
+        ("sampling/locations.py", "from ..geodata import _private"),
+        ("mapping/tiles.py", "import sklandslide.features.bands"),
+        ("datasets/_paper.py", "from sklandslide.persistence import save_model"),
+        ("composites.py", "from . import LandslideCNN"),
+    ],
+)
+def test_what_the_plan_forbids_is_found(file, source):
+    assert len(list(faults_of(file, source))) == 1
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_heavy_packages_are_imported_inside_functions(name):
-    if name in KERAS_CODE:
+@pytest.mark.parametrize("room", sorted({room_of(file) for file in FILES if "/" in file}))
+def test_the_files_of_a_room_form_no_circle(room):
+    inside = {
+        file: {"/".join([*module, name][:2]) + ".py" for module, name in imports_of(file) if module[:1] == [room]}
+        for file in FILES
+        if file.startswith(f"{room}/")
+    }
+    while free := [file for file, wanted in inside.items() if not wanted & set(inside)]:
+        for file in free:
+            del inside[file]
+    assert not inside
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_heavy_packages_are_imported_inside_functions(file):
+    if file in KERAS_CODE:
         return
-    floor = next(i for i, names in enumerate(FLOORS) if name in names.split())
-    tree = ast.parse(FILES[name].read_text())
     tops = set()
-    for node in tree.body:
+    for node in ast.parse((ROOT / file).read_text()).body:
         if isinstance(node, ast.Import):
             tops |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             tops.add(node.module.split(".")[0])
-    assert tops - set(sys.stdlib_module_names) - {"sklandslide"} <= AT_TOP[floor]
-
-
-def test_keras_code_is_imported_inside_functions_only():
-    keras_code = [name.split(".")[-1] for name in KERAS_CODE]
-    for name in ORDER:
-        for node in ast.parse(FILES[name].read_text()).body if name not in KERAS_CODE else ():
-            assert not (isinstance(node, ast.ImportFrom) and node.module in keras_code), name
+        elif isinstance(node, ast.ImportFrom):
+            assert f"{room_of(file)}/{node.module}.py" not in KERAS_CODE
+    assert tops - set(sys.stdlib_module_names) <= AT_TOP.get(room_of(file), LIGHT)
 
 
 def test_import_is_light():
@@ -163,3 +187,10 @@ def test_parameters_are_documented_by_their_names():
 def test_no_name_is_public_without_being_listed():
     extra = [n for n in vars(sklandslide) if not n.startswith("_") and n not in sklandslide.__all__]
     assert [n for n in extra if not inspect.ismodule(getattr(sklandslide, n))] == []
+
+
+def test_pickles_name_what_is_public_by_its_public_path():
+    for name in PUBLIC:
+        assert getattr(sklandslide, name).__module__ == "sklandslide"
+    for name in ("ArrayBand", "FileBand", "Grid", "SlopeBand"):
+        assert getattr(sklandslide.geodata, name).__module__ == "sklandslide.geodata"

@@ -29,7 +29,7 @@ def names_in(path):
 def test_each_row_names_a_test_that_exists():
     for row in ROWS:
         assert len(row) == 3, row
-        named = re.fullmatch(r"`(tests/test_\w+\.py)::([\w:]+)`", row[2])
+        named = re.fullmatch(r"`(tests/(?:\w+/)?test_\w+\.py)::([\w:]+)`", row[2])
         assert named, row
         assert (ROOT / named[1]).is_file(), row
         assert named[2] in names_in(named[1]), row

@@ -13,7 +13,7 @@ import pytest
 from mutants import COPIED, MUTANTS, PAGE, ROOT, Mutant
 
 # What the acceptance of the project names; each must stand for mutants here.
-ROOMS = ("scene.py", "sampling.py", "mapping/", "persistence.py model_files/")
+ROOMS = ("geodata/scene.py", "sampling/", "mapping/", "persistence/")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
@@ -65,11 +65,13 @@ def test_the_runner_tells_caught_from_survived_and_leaves_the_sources_alone():
     before = {path: path.read_bytes() for path in (ROOT / COPIED[0]).glob("*.py")}
     some = {mutant.name: mutant for mutant in MUTANTS}
     weights, dates = some["horns-weights"], some["dates-swapped"]
-    seen = weights._replace(tests="test_terrain.py::test_slope_is_horns")
+    seen = weights._replace(tests="geodata/test_terrain.py::test_slope_is_horns")
     unseen = dates._replace(tests="test_composites.py::test_composites_are_read_only")
     status, printed = run(seen, unseen)
     assert status == 1
-    assert re.search(r"horns-weights \| `terrain.py` \| `tests/test_terrain.py::test_slope_is_horns.*` \|", printed)
+    assert re.search(
+        r"horns-weights \| `geodata/terrain.py` \| `tests/geodata/test_terrain.py::test_slope_is_horns.*` \|", printed
+    )
     assert re.search(r"dates-swapped \| `composites.py` \| \*\*SURVIVED\*\* \|", printed)
     assert "1 of 2 mutants are caught" in printed
     assert {path: path.read_bytes() for path in (ROOT / COPIED[0]).glob("*.py")} == before
@@ -78,12 +80,12 @@ def test_the_runner_tells_caught_from_survived_and_leaves_the_sources_alone():
 @pytest.mark.parametrize(
     ("text", "tests", "word"),
     [
-        ("by_col = _horn(z.T).T", "test_terrain.py::test_that_there_is_not", "status 4"),
-        ("there is no such text", "test_terrain.py", "it must stand once"),
+        ("by_col = _horn(z.T).T", "geodata/test_terrain.py::test_that_there_is_not", "status 4"),
+        ("there is no such text", "geodata/test_terrain.py", "it must stand once"),
     ],
     ids=["test", "text"],
 )
 def test_what_proves_nothing_is_an_error(text, tests, word):
-    status, printed = run(Mutant("nothing", "terrain.py", text, "by_col = _horn(z)", tests))
+    status, printed = run(Mutant("nothing", "geodata/terrain.py", text, "by_col = _horn(z)", tests))
     assert status == 1
     assert word in printed

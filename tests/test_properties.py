@@ -22,12 +22,13 @@ from scenes import random_scene
 from shapely import affinity
 from shapely.geometry import Polygon, box
 
-from sklandslide import BandStacker, LandslideMap, Locations, Scene, SpatialBlockKFold, sample_polygons, warping
+from sklandslide import BandStacker, LandslideMap, Locations, Scene, SpatialBlockKFold, sample_polygons
 from sklandslide.composites import COMPOSITES, band_inputs, resolve_composite
 from sklandslide.exceptions import BandError, InventoryError, NoValidDataError, SceneError
-from sklandslide.grid import Grid, Window, origins, tiles
-from sklandslide.locations import read_patches, windows_without
+from sklandslide.geodata import warping
+from sklandslide.geodata.grid import Grid, Window, origins, tiles
 from sklandslide.mapping.tiles import MapTask, TileLayout
+from sklandslide.sampling.locations import read_patches, windows_without
 
 UTM = "EPSG:32654"
 MORE = int(os.environ.get("SKLANDSLIDE_EXAMPLES", "1"))
@@ -700,7 +701,7 @@ def test_a_coordinate_system_survives_files_of_every_kind(tmp_path, crs):
 @given(st.lists(st.tuples(st.floats(1, 170), st.floats(-60, 60)), min_size=1, max_size=5), st.integers(-3, 3))
 @law(40)
 def test_polygons_come_beside_the_grid_from_any_number_of_turns_away(places, turns):
-    from sklandslide.antimeridian import beside, joined
+    from sklandslide.geodata.antimeridian import beside, joined
 
     grid = grid_of("EPSG:4326", Affine(0.01, 0, 179.5, 0, -0.01, 0.5), (100, 100))
     squares = np.array([box(x - 1, y - 1, x + 1, y + 1) for x, y in places], dtype=object)

@@ -10,13 +10,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..exceptions import OutputExistsError, SceneError
-from ..grid import Grid
+from ..geodata import Grid
 from ._optical import BANDS as OPTICAL
 from ._site import Look, Site, inventory_of
 from ._terrain import cells
 
 if TYPE_CHECKING:
-    from ..scene import Scene
+    from ..geodata import Scene
 
 __all__ = ["make_scene"]
 
@@ -243,7 +243,7 @@ def _is_number(value: Any) -> bool:
 
 def _real(dem: Any, ground: dict[str, Any]) -> Scene:
     """Real ground as a scene, once its pixels are known to be of a size that the simulator is good for."""
-    from ..scene import Scene
+    from ..geodata import Scene
 
     set_too = [name for name, value in ground.items() if not _is_default(name, value)]
     if set_too:
@@ -297,7 +297,7 @@ def _in_units(bands: dict[str, np.ndarray], radar: list[str], units: str) -> dic
 
 def _keep(site: Site, units: str) -> Scene:
     """The scene in memory."""
-    from ..scene import Scene
+    from ..geodata import Scene
 
     arrays = {name: np.empty(site.grid.shape, np.float32) for name in site.names}
     for cell in cells(site.grid.shape):
@@ -328,7 +328,7 @@ def _write(site: Site, paths: dict[str, Path], units: str, polygons: Any) -> Sce
     """Write bands cell by cell, and the polygons; the files get their names when all are whole."""
     from contextlib import ExitStack
 
-    from ..scene import Scene
+    from ..geodata import Scene
 
     inventory = paths.pop(_INVENTORY)
     inventory.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from scipy import sparse
 
-from ..grid import Window
+from ..geodata import Window
 
 __all__ = ["Noise", "Seeds", "grow", "noise_in_metres", "white"]
 

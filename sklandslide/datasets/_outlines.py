@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..exceptions import SceneError
-from ..grid import Grid, Window
+from ..geodata import Grid, Window
 from ._noise import Seeds, grow, noise_in_metres
 from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Terrain, cells, samples
 

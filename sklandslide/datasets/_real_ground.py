@@ -8,13 +8,12 @@ import numpy as np
 from scipy import ndimage
 
 from ..exceptions import SceneError
-from ..grid import Window
-from ..terrain import metres_at_centre
+from ..geodata import Window, metres_at_centre
 from ._noise import Seeds, grow, noise_in_metres
 from ._terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, Pixel, Terrain, farm_parcels
 
 if TYPE_CHECKING:
-    from ..scene import Scene
+    from ..geodata import Scene
 
 __all__ = ["RealGround"]
 

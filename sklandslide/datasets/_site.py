@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..exceptions import SceneError
-from ..grid import Grid, Window
-from ..raster import SlopeBand
+from ..geodata import Grid, SlopeBand, Window
 from ._noise import Seeds, grow
 from ._optical import BANDS as OPTICAL
 from ._optical import Optics
@@ -19,7 +18,7 @@ from ._real_ground import RealGround
 from ._terrain import SimulatedGround
 
 if TYPE_CHECKING:
-    from ..scene import Scene
+    from ..geodata import Scene
 
 __all__ = ["Look", "Site", "inventory_of"]
 
@@ -172,7 +171,7 @@ def inventory_of(polygons: Any, grid: Grid, class_column: str | None, positive: 
     """Landslides and other polygons of a real inventory that lie on the grid, in its CRS."""
     import shapely
 
-    from ..inventory import read_inventory
+    from ..geodata import read_inventory
 
     inventory = read_inventory(polygons, grid.crs, class_column=class_column, positive=positive, id_column=None)
     rows, cols = grid.shape

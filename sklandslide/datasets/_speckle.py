@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, stats
 
-from ..grid import Window
+from ..geodata import Window
 from ._noise import Seeds, grow, white
 
 __all__ = ["LOOKS", "speckle"]

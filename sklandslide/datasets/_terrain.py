@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ..grid import Grid, Window, tiles
+from ..geodata import Grid, Window, tiles
 from ._noise import Noise, Seeds, grow, noise_in_metres
 
 __all__ = [

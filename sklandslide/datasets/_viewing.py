@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..grid import Window
+from ..geodata import Window
 from ._terrain import Pixel
 
 __all__ = ["LOOK_AZIMUTH", "View", "incidence_angle"]

@@ -1,6 +1,7 @@
-"""Maps: the sliding window, and what people do with the result."""
+"""A pipeline and a scene in, a map out: the sliding window, and what people do with the result."""
 
 from .landslide_map import LandslideMap
-from .predictor import SlidingWindowPredictor
+from .predictor import SlidingWindowPredictor, fitted_parts
+from .writer import check_output
 
-__all__ = ["LandslideMap", "SlidingWindowPredictor"]
+__all__ = ["LandslideMap", "SlidingWindowPredictor", "check_output", "fitted_parts"]

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..grid import Grid, Window
-from ..terrain import square_metres_per_unit
+from ..geodata import Grid, Window, square_metres_per_unit
 
 __all__ = ["covered_pixels", "ground_area", "pixel_areas", "polygon_areas"]
 
@@ -37,7 +36,7 @@ def ground_area(grid: Grid, areas: np.ndarray, n_areas: int) -> np.ndarray:
     --------
     >>> import numpy as np
     >>> from affine import Affine
-    >>> from sklandslide.grid import Grid
+    >>> from sklandslide.geodata.grid import Grid
     >>> from sklandslide.mapping.ground import ground_area
     >>> grid = Grid(None, Affine(10, 0, 0, 0, -10, 0), (2, 2))
     >>> ground_area(grid, np.array([[0, 1], [1, 1]]), 1)
@@ -109,7 +108,7 @@ def covered_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.n
 
     >>> from affine import Affine
     >>> from shapely.geometry import box
-    >>> from sklandslide.grid import Grid
+    >>> from sklandslide.geodata.grid import Grid
     >>> from sklandslide.mapping.ground import covered_pixels
     >>> grid = Grid(None, Affine(10, 0, 0, 0, -10, 10), (1, 2))
     >>> [found.tolist() for found in covered_pixels([box(0, 0, 15, 5)], grid)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..antimeridian import beside
+from ..geodata import beside
 from ..metrics import area_scores, hits_by_size, map_scores, on_map_and_hit
 from . import ground, vectors
 from .probability import ProbabilityRaster
@@ -177,7 +177,7 @@ class LandslideMap(ProbabilityRaster):
         Raises
         ------
         InventoryError, SceneReadError
-            As in `sklandslide.inventory.read_inventory`.
+            As in `sklandslide.geodata.inventory.read_inventory`.
         ValueError
             If the threshold is not a number from 0 to 1.
 
@@ -355,7 +355,7 @@ class LandslideMap(ProbabilityRaster):
             Axes to draw on; by default those of a new figure.
         **options
             ``scale_bar``, ``legend``, ``point_size`` and ``margin`` of
-            `sklandslide.plotting.plot_map`.
+            `sklandslide.plots.figure.plot_map`.
 
         Returns
         -------
@@ -370,7 +370,7 @@ class LandslideMap(ProbabilityRaster):
         InventoryError, SceneReadError, ValueError
             As in `score`; a ValueError also if the palette or the width is none.
         """
-        from ..plotting import plot_map
+        from ..plots import plot_map
 
         outlines = () if inventory is None else self._landslides(inventory, class_column, positive)
         probability, red = self._red(threshold)
@@ -392,7 +392,7 @@ class LandslideMap(ProbabilityRaster):
         )
 
     def _landslides(self, inventory: Any, class_column: str | None, positive: Any) -> np.ndarray:
-        from ..inventory import read_inventory
+        from ..geodata import read_inventory
 
         read = read_inventory(inventory, self.grid.crs, class_column=class_column, positive=positive, id_column=None)
         return beside(read.geometries[read.labels == 1], self.grid)

@@ -15,9 +15,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
-from ..bands import BandStacker
 from ..exceptions import NoValidDataError, SklandslideError
-from ..patches import PatchSampler, patch_side, require_scene
+from ..features import BandStacker, PatchSampler, patch_side, require_scene
 from .assembly import Assembly
 from .journal import Journal
 from .landslide_map import LandslideMap
@@ -165,9 +164,9 @@ class SlidingWindowPredictor(BaseEstimator):
         patch_size = self._find_patch_size()
         column, label = self._find_column()
         grid = scene.grid.map_grid(patch_size, self.step)
-        task = MapTask(self.estimator, _fitted_parts(self.estimator, BandStacker), patch_size, self.step, column)
+        task = MapTask(self.estimator, fitted_parts(self.estimator, BandStacker), patch_size, self.step, column)
         bands = task.bands(scene)
-        require_scene(_fitted_parts(self.estimator, PatchSampler), task.views(scene))
+        require_scene(fitted_parts(self.estimator, PatchSampler), task.views(scene))
         engine = self._choose_engine(task)
         layout = TileLayout(grid.shape, tile_side(self.step, engine.side))
         tags = {"VERSION": __version__, "PATCH_SIZE": patch_size, "STEP": self.step, "POSITIVE": label}
@@ -237,7 +236,7 @@ class SlidingWindowPredictor(BaseEstimator):
         return engine
 
     def _find_patch_size(self) -> int:
-        sizes = {patch_side(sampler) for sampler in _fitted_parts(self.estimator, PatchSampler)}
+        sizes = {patch_side(sampler) for sampler in fitted_parts(self.estimator, PatchSampler)}
         if self.patch_size is not None:
             if self.patch_size < max(sizes, default=0):
                 raise SklandslideError(
@@ -265,7 +264,7 @@ class SlidingWindowPredictor(BaseEstimator):
         )
 
 
-def _fitted_parts(estimator: Any, kind: type) -> list[Any]:
+def fitted_parts(estimator: Any, kind: type) -> list[Any]:
     """The fitted estimators of a class inside a fitted estimator, however nested."""
     return list({id(part): part for part in _walk(estimator, kind)}.values())
 

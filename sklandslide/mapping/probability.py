@@ -9,9 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..exceptions import SceneReadError
-from ..grid import Grid, Window
-from ..opening import faults_of, open_raster
-from ..raster import FileBand
+from ..geodata import FileBand, Grid, Window, faults_of, open_raster
 from .writer import check_complete, is_unfinished
 
 __all__ = ["ProbabilityRaster"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .._tensorflow import cores, usual_settings, usual_tracing
-from ..patches import PatchSampler
+from ..features import PatchSampler, cores
+from ..network import usual_settings, usual_tracing
 from .states import AxisPlan, axis_plan
 from .tiles import Crew, MapTask, own_pipeline
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..grid import Window
-from ..raster import free_blocks, keeping_open
-from ..scene import Scene
+from ..geodata import Scene, Window, free_blocks, keeping_open
 from .tiles import MapTask, TileLayout
 
 __all__ = ["TileSource"]

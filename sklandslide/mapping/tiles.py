@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ..augmentation import Augmenter
-from ..bands import BandStacker
-from ..cnn import LandslideCNN
 from ..composites import band_inputs
-from ..grid import Window, origins, tiles
-from ..locations import windows_without
-from ..patches import PatchSampler
+from ..features import Augmenter, BandStacker, PatchSampler
+from ..geodata import Window, origins, tiles
+from ..network import LandslideCNN
+from ..sampling import windows_without
 
 __all__ = ["Crew", "MapTask", "TileLayout", "own_pipeline", "tile_side"]
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..exceptions import SceneError
-from ..grid import Grid, Window
-from ..paths import misread
+from ..geodata import Grid, Window, misread
 from .ground import ground_area
 from .writer import check_output
 

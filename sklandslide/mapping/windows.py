@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .._tensorflow import cores
-from ..grid import Window, tiles
-from ..locations import Locations
+from ..features import cores
+from ..geodata import Window, tiles
+from ..network import OnnxNetwork
+from ..sampling import Locations
 from .tiles import Crew, MapTask, own_pipeline
 
 __all__ = ["WindowEngine"]
@@ -91,8 +92,6 @@ def _onnx_network(task: MapTask) -> tuple[Any, str | None]:
     if pipeline is None or tuple(pipeline[-1].patch_shape_[:2]) != (task.patch_size,) * 2:
         return None, None
     try:
-        from .onnx_network import OnnxNetwork
-
         return OnnxNetwork(pipeline[-1].model_), f"ONNX Runtime {version('onnxruntime')}"
     except (ImportError, ValueError):  # not installed, or a network of other layers
         return None, None

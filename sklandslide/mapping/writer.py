@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from ..exceptions import OutputExistsError, OutputFolderError, SceneError, SceneReadError, SklandslideError
-from ..grid import Grid
+from ..geodata import Grid
 
 __all__ = ["MapWriter", "check_complete", "check_output", "is_unfinished"]
 

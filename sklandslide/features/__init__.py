@@ -1,0 +1,29 @@
+"""X in, patches out: the steps of a pipeline before its classifier, and what they demand of a scene."""
+
+from .augmentation import AugmentedPatches, Augmenter, Ranges
+from .bands import BandStacker, CompositeView
+from .contract import size_text
+from .patches import PatchSampler, patch_side, require_scene
+from .threads import cores, share_of_cores
+from .variants import drawn_maps, random_variants, resampled
+
+__all__ = [
+    "AugmentedPatches",
+    "Augmenter",
+    "BandStacker",
+    "CompositeView",
+    "PatchSampler",
+    "Ranges",
+    "cores",
+    "drawn_maps",
+    "patch_side",
+    "random_variants",
+    "require_scene",
+    "resampled",
+    "share_of_cores",
+    "size_text",
+]
+
+# Pickled Locations behind a BandStacker, and patches behind an Augmenter, name these classes by the room.
+for _class in (AugmentedPatches, CompositeView, Ranges):
+    _class.__module__ = __name__

@@ -1,0 +1,289 @@
+"""BandStacker: from the bands of a scene to the bands of a composite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from ..composites import band_inputs, resolve_composite
+from ..exceptions import BandError, SceneError
+from ..sampling import Locations
+from .contract import pixel_size, say_not_recorded, size_text, sizes_agree
+
+__all__ = ["BandStacker"]
+
+
+@dataclass(frozen=True)
+class CompositeView:
+    """A scene seen through a composite: the same grid, other bands, radar in dB. Reads lazily."""
+
+    scene: Any
+    bands: tuple[str, ...]
+
+    @property
+    def grid(self) -> Any:
+        """The scene's grid."""
+        return self.scene.grid
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The scene's files."""
+        return self.scene.files
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """The blocks that the scene is stored in."""
+        return self.scene.block_shape
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of the bands, after conversion, where they are declared."""
+        return {band: "dB" for band in self.bands if band_inputs(band)[0] in self.scene.units}
+
+    @property
+    def checked(self) -> bool:
+        """Whether it is a part of a scene that was held against the contract as a whole."""
+        return getattr(self.scene, "checked", False)
+
+    def declared(self, band: str) -> str:
+        """The units that the scene declares for what a band is made of."""
+        return _declared(self.scene, band)
+
+    def read(self, bands: Iterable[str] | None = None, window: Any = None) -> np.ndarray:
+        """Float32 pixels (rows, cols, bands), NaN for nodata, linear power converted to dB."""
+        wanted = self.bands if bands is None else tuple(bands)
+        names = tuple(dict.fromkeys(name for band in wanted for name in band_inputs(band)))
+        pixels = self.scene.read(names, window)
+        for i, name in enumerate(names):
+            if self.scene.units.get(name) == "linear":
+                pixels[..., i] = _decibels(pixels[..., i])
+        if names == wanted:
+            return pixels
+        values = {name: pixels[..., i] for i, name in enumerate(names)}
+        out = np.empty((*pixels.shape[:2], len(wanted)), np.float32)
+        for i, band in enumerate(wanted):
+            plus, *minus = band_inputs(band)
+            out[..., i] = values[plus] - values[minus[0]] if minus else values[plus]
+        return out
+
+
+class BandStacker(TransformerMixin, BaseEstimator):
+    """Stack the bands of a composite, as in Table 2 of the paper.
+
+    Takes `Locations` on a scene and gives `Locations` on the composite of that scene; pixels are read later, when
+    patches are cut. Radar bands declared as linear power are converted to dB (power of zero or less becomes
+    nodata).
+
+    Parameters
+    ----------
+    composite : str or list of str, default="BAA"
+        A name in `COMPOSITES`, or a list of band names and differences such as ``"VV_after - VV_before"``.
+    pixel_size_tolerance : float or None, default=0.15
+        By what share the pixels of a scene may be larger or smaller on the ground (in the root of their area) than
+        those of the scenes that the stacker was fitted on. None takes any. It is looked at when a scene is seen, so it
+        can be set on a fitted pipeline: ``pipe.set_params(bandstacker__pixel_size_tolerance=None)``.
+
+    Attributes
+    ----------
+    bands_ : tuple of str
+        The bands that the composite was resolved to when fitted: where a scene has no second after-event date,
+        the first stands in its place in BAA and HHH. Every later scene must have them.
+    units_ : tuple of (str or None)
+        Units of each band after conversion (``"dB"`` or None if undeclared). Every later scene must have them.
+    pixel_size_ : (float, float)
+        Metres on the ground of a pixel's two sides, along a row and along a column: the geometric mean over the scenes
+        fitted on. Without a CRS a map unit counts as a metre.
+    n_features_in_ : int
+        2, the coordinates.
+
+    Raises
+    ------
+    BandError
+        If the composite is unknown, or a scene lacks one of its bands or has it in other units.
+    SceneError
+        If the pixels of a scene are of another size than those of the scenes fitted on.
+
+    References
+    ----------
+    L. Nava, O. Monserrat, F. Catani, "Improving landslide detection on SAR data through deep learning", 2021,
+    Table 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from sklandslide import BandStacker, Locations, Scene
+    >>> scene = Scene.from_arrays({"VV_before": np.full((5, 5), 0.1), "VV_after": np.full((5, 5), 0.01)},
+    ...                           transform=Affine(1, 0, 0, 0, -1, 5),
+    ...                           units={"VV_before": "linear", "VV_after": "linear"})
+    >>> X = BandStacker("BAC").fit_transform(Locations(scene, [[2.5, 2.5]]))
+    >>> X.scenes[0].read()[0, 0].round(3)
+    array([-10., -20., -10.], dtype=float32)
+    """
+
+    _parameter_constraints: dict = {
+        "composite": [str, "array-like"],
+        "pixel_size_tolerance": [Interval(Real, 0, None, closed="left"), None],
+    }
+
+    def __init__(self, composite: Any = "BAA", *, pixel_size_tolerance: float | None = 0.15) -> None:
+        self.composite = composite
+        self.pixel_size_tolerance = pixel_size_tolerance
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # pickles made before there was such a parameter
+        super().__setstate__({"pixel_size_tolerance": 0.15, **state})
+
+    def fit(self, X: Locations, y: Any = None) -> BandStacker:
+        """Resolve the composite on the scenes of X.
+
+        Parameters
+        ----------
+        X : Locations of shape (n_samples, 2)
+        y : ignored
+
+        Returns
+        -------
+        BandStacker
+            Itself.
+        """
+        self._validate_params()
+        scenes = require_locations(X, self).scenes
+        shared = [b for b in scenes[0].bands if all(b in s.bands for s in scenes)]
+        bands = resolve_composite(self.composite, shared)
+        units = _units_of(scenes[0], bands)
+        for scene in scenes[1:]:
+            _check_units(scene, bands, units)
+        used = [scenes[i] for i in np.unique(X.scene_index)] or list(scenes)
+        self.pixel_size_ = self._common_size([scene.grid for scene in used])
+        self.bands_, self.units_, self.n_features_in_ = bands, units, 2
+        return self
+
+    def _common_size(self, grids: list[Any]) -> tuple[float, float]:
+        """Size of the pixels of all scenes fitted on."""
+        sizes = [pixel_size(grid) for grid in grids]
+        for size in sizes:
+            if self.pixel_size_tolerance is not None and not sizes_agree(sizes[0], size, self.pixel_size_tolerance):
+                raise SceneError(
+                    f"The scenes of X have pixels of {size_text(sizes[0])} and of {size_text(size)} on the ground; the "
+                    f"same patch would show more ground in one than in the other (pixel_size_tolerance="
+                    f"{self.pixel_size_tolerance}). Put them on pixels of one size (gdalwarp -tr, or the argument grid "
+                    "of Scene.from_files), or allow it with BandStacker(pixel_size_tolerance=None)."
+                )
+        width, height = np.exp(np.mean(np.log(sizes), axis=0)).tolist()
+        return width, height
+
+    def transform(self, X: Locations) -> Locations:
+        """See the scenes of X through the composite.
+
+        Parameters
+        ----------
+        X : Locations of shape (n_samples, 2)
+
+        Returns
+        -------
+        Locations of shape (n_samples, 2)
+            The same rows; ``scenes`` have the bands of the composite.
+        """
+        check_is_fitted(self)
+        return require_locations(X, self).map_scenes(self.view)
+
+    def view(self, scene: Any) -> CompositeView:
+        """See one scene through the composite, checked against what the stacker was fitted on.
+
+        Parameters
+        ----------
+        scene : Scene
+
+        Returns
+        -------
+        CompositeView
+            With the scene's grid and the bands of the composite.
+        """
+        check_is_fitted(self)
+        self._check_bands(scene)
+        _check_units(scene, self.bands_, self.units_)
+        if not getattr(scene, "checked", False):  # as a part of one that was
+            self._check_pixels(scene.grid)
+        return CompositeView(scene, self.bands_)
+
+    def _check_bands(self, scene: Any) -> None:
+        missing = sorted({name for band in self.bands_ for name in band_inputs(band)} - set(scene.bands))
+        if missing:
+            raise BandError(
+                f"The model was fitted on the bands {', '.join(self.bands_)} and needs the band(s) "
+                f"{', '.join(missing)}, which the scene does not have; it has {', '.join(scene.bands)}. Add what is "
+                "missing to the scene, under the same name, or train a model without it."
+            )
+
+    def _check_pixels(self, grid: Any) -> None:
+        self._validate_params()
+        known, tolerance = getattr(self, "pixel_size_", None), self.pixel_size_tolerance
+        if known is None:
+            say_not_recorded("the size of its pixels")
+        elif tolerance is not None and not sizes_agree(known, size := pixel_size(grid), tolerance):
+            place = "" if grid.crs else " (it has no CRS, so that a map unit counts as a metre)"
+            raise SceneError(
+                f"The model was fitted on pixels of {size_text(known)} on the ground, and the scene has pixels of "
+                f"{size_text(size)}{place}: a patch would show another stretch of ground "
+                f"(pixel_size_tolerance={tolerance}). Put the scene on such pixels (gdalwarp -tr, or the argument grid "
+                "of Scene.from_files), or train on scenes like it. To use it as it is, set pixel_size_tolerance=None "
+                "on the BandStacker: pipe.set_params(bandstacker__pixel_size_tolerance=None)."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # Locations, which carry their scene
+        tags.no_validation = True
+        return tags
+
+
+def require_locations(X: Any, estimator: Any) -> Locations:
+    """Return X, or raise TypeError: plain coordinates do not say which scene they lie on."""
+    if not isinstance(X, Locations):
+        raise TypeError(
+            f"{type(estimator).__name__} takes Locations, which carry their scene, not {type(X).__name__}. Make them "
+            "with sample_polygons(scene, polygons, ...) or Locations(scene, xy)."
+        )
+    return X
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    out = np.full(power.shape, np.nan, np.float32)
+    np.log10(power, out=out, where=power > 0)
+    out *= 10
+    return out
+
+
+def _units_of(scene: Any, bands: tuple[str, ...]) -> tuple[str | None, ...]:
+    out = []
+    for band in bands:
+        units = {"dB" if name in scene.units else None for name in band_inputs(band)}
+        if len(units) > 1:
+            raise BandError(
+                f"The difference {band!r} is of bands in different units ({_declared(scene, band)}). Declare the "
+                "units of both: units={'VV_before': 'dB', ...}."
+            )
+        out.append(units.pop())
+    return tuple(out)
+
+
+def _check_units(scene: Any, bands: tuple[str, ...], units: tuple[str | None, ...]) -> None:
+    for band, expected, found in zip(bands, units, _units_of(scene, bands), strict=True):
+        if expected != found:
+            raise BandError(
+                f"Band {band!r} was in {expected or 'undeclared units'} where the stacker was fitted and is in "
+                f"{found or 'undeclared units'} here ({_declared(scene, band)}). Declare the units of the scene's "
+                "bands, 'dB' or 'linear', in the same way for training and for use."
+            )
+
+
+def _declared(scene: Any, band: str) -> str:
+    return ", ".join(f"{name}: {scene.units.get(name, 'undeclared')}" for name in band_inputs(band))

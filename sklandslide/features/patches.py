@@ -1,0 +1,303 @@
+"""PatchSampler: from locations to the pixels about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_memory
+
+from ..composites import band_inputs
+from ..exceptions import BandError, NoValidDataError, SklandslideError
+from ..geodata import Window, evenly, keeping_open, require_power
+from ..sampling import Locations, read_patches, valid_patches
+from .bands import CompositeView, require_locations
+from .contract import ENOUGH, places, quantiles_of, require_like, say_not_recorded
+
+__all__ = ["PatchSampler", "patch_side", "require_scene"]
+
+# Pixels of a patch along each side that its values are known by.
+_ACROSS = 7
+
+
+class PatchSampler(TransformerMixin, BaseEstimator):
+    """Cut a square patch about each location.
+
+    The number of samples never changes, so the patch size is a parameter like any other and can be searched, as the
+    paper does (section 3.1: 25 x 25 pixels, the best by cross-validation). Pixels are read in blocks.
+
+    Parameters
+    ----------
+    patch_size : int, default=25
+        Pixels a side. An odd patch is centred on the pixel that holds the location; the centre of an even one is the
+        pixel corner next to it.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Used to cache the patches of scenes read from files, as in `sklearn.pipeline.Pipeline`: a folder, or a
+        `joblib.Memory`. In a search each set of patches is then read once, for training and for testing, whatever the
+        other parameters; a file that was changed is another scene. A `Pipeline`'s own memory caches training patches
+        only. Patches of scenes in memory are not cached.
+    check_values : bool, default=True
+        Whether to refuse scenes whose values cannot be what the sampler was fitted on, such as power that is declared
+        as dB. It is looked at when a scene is seen, so it can be set on a fitted pipeline:
+        ``pipe.set_params(patchsampler__check_values=False)``.
+
+    Attributes
+    ----------
+    patch_size_ : int
+        The patch size when fitted.
+    bands_ : tuple of str
+        The bands of the patches, in order. Every later scene must have the same.
+    units_ : tuple of (str or None)
+        Their units, where they are declared.
+    value_quantiles_ : tuple of (float, float, float), or None
+        The 5, 50 and 95 % quantiles of each band's values in the patches fitted on (in some of them, taken evenly).
+        None where these are too few to tell (fewer than 16).
+    n_features_in_ : int
+        2, the coordinates.
+
+    Raises
+    ------
+    SceneError
+        If a patch does not fit its scene.
+    NoValidDataError
+        If a patch holds nodata: it never becomes a training value.
+    BandError
+        If the bands of a scene are not those that the sampler was fitted on, in order, units or values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from sklandslide import Locations, PatchSampler, Scene
+    >>> scene = Scene.from_arrays({"Red": np.arange(25.0).reshape(5, 5)}, transform=Affine(1, 0, 0, 0, -1, 5))
+    >>> PatchSampler(patch_size=3).fit_transform(Locations(scene, [[1.5, 3.5]]))[0, :, :, 0]
+    array([[ 0.,  1.,  2.],
+           [ 5.,  6.,  7.],
+           [10., 11., 12.]], dtype=float32)
+    """
+
+    _parameter_constraints: dict = {
+        "patch_size": [Interval(Integral, 1, None, closed="left")],
+        "memory": [None, str, HasMethods(["cache"])],
+        "check_values": ["boolean"],
+    }
+
+    def __init__(self, patch_size: int = 25, *, memory: Any = None, check_values: bool = True) -> None:
+        self.patch_size = patch_size
+        self.memory = memory
+        self.check_values = check_values
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # pickles made before there was such a parameter
+        super().__setstate__({"check_values": True, **state})
+
+    def fit(self, X: Locations, y: Any = None) -> PatchSampler:
+        """Learn what the patches are like: their bands, and some of their values.
+
+        Parameters
+        ----------
+        X : Locations of shape (n_samples, 2)
+        y : ignored
+
+        Returns
+        -------
+        PatchSampler
+            Itself.
+        """
+        self._begin(X)
+        if len(X) >= ENOUGH:
+            some = X[np.concatenate([rows[evenly(len(rows))] for _, rows in _by_scene(X)])]
+            some = some[valid_patches(some, self.patch_size_)[1]]
+            self._learn(some, read_patches(some, self.patch_size_))
+        return self
+
+    def fit_transform(self, X: Locations, y: Any = None) -> np.ndarray:
+        """Read the patches, and learn what they are like without reading anything again.
+
+        Parameters
+        ----------
+        X : Locations of shape (n_samples, 2)
+        y : ignored
+
+        Returns
+        -------
+        ndarray of shape (n_samples, patch_size, patch_size, n_bands), float32
+        """
+        self._begin(X)
+        patches = self.transform(X)
+        self._learn(X, patches)
+        return patches
+
+    def _begin(self, X: Locations) -> None:
+        """Check the parameters, and learn what needs no pixels."""
+        self._validate_params()
+        scene = require_locations(X, self).scenes[0]
+        bands, units = tuple(scene.bands), _units_of(scene)
+        for other in X.scenes[1:]:
+            _require_bands(bands, units, other)
+        self.n_features_in_, self.patch_size_ = 2, int(self.patch_size)
+        self.bands_, self.units_ = bands, units
+        self.value_quantiles_: tuple[tuple[float, ...], ...] | None = None
+
+    def _learn(self, X: Locations, patches: np.ndarray) -> None:
+        """Learn what the values are like; scenes whose decibels contradict each other are refused."""
+        if len(X) < ENOUGH:
+            return
+        self.value_quantiles_ = quantiles_of(np.concatenate([_some_values(patches, rows) for _, rows in _by_scene(X)]))
+        decibels = [i for i, unit in enumerate(self.units_) if unit == "dB"]
+        first = None
+        for scene, rows in _by_scene(X):
+            if not self.check_values or not decibels or len(rows) < ENOUGH:
+                continue
+            values = _some_values(patches, rows)[:, decibels]
+            first = first or quantiles_of(values)
+            names = [self.bands_[i] for i in decibels]
+            require_like(names, ["dB"] * len(names), first, values, _declared(scene), "that of another scene of X")
+
+    def transform(self, X: Locations) -> np.ndarray:
+        """Read the patches.
+
+        Parameters
+        ----------
+        X : Locations of shape (n_samples, 2)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, patch_size, patch_size, n_bands), float32
+        """
+        read, X = read_patches, require_locations(X, self)
+        size = patch_side(self)
+        for scene in X.scenes if hasattr(self, "bands_") else ():
+            _require_bands(self.bands_, self.units_, scene)
+        if self.memory is not None and any(scene.files for scene in X.scenes):
+            read = check_memory(self.memory).cache(read_patches)
+        patches = read(X, size)
+        holes = np.isnan(patches.reshape(len(patches), -1).max(axis=1))  # the largest of numbers and NaN is NaN
+        if holes.any():
+            for scene, rows in _by_scene(X[holes]):
+                at = scene.grid.rowcol(X[holes].xy[rows[evenly(len(rows))]])
+                require_power(*_inputs(scene), *np.floor(at).astype(int).T.tolist())
+            row = int(np.flatnonzero(holes)[0])
+            raise NoValidDataError(
+                f"{holes.sum()} of {len(X)} patches of {self.patch_size} pixels hold nodata, the first at x, y = "
+                f"{X.xy[row].tolist()} (row {row}). Drop these locations; sample_polygons(..., patch_size=the largest "
+                "to be searched) refuses them itself."
+            )
+        if self.check_values and getattr(self, "value_quantiles_", None) is not None:
+            for scene, rows in _by_scene(X):
+                if not getattr(scene, "checked", False) and len(rows) >= ENOUGH:
+                    _require_values(self, scene, _some_values(patches, rows))
+        return patches
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # Locations, which carry their scene
+        tags.no_validation = True
+        tags.requires_fit = False
+        return tags
+
+
+def patch_side(sampler: PatchSampler) -> int:
+    """The patch size of a sampler, which is still the one that it was fitted with; else raise SklandslideError."""
+    size = int(sampler.patch_size)
+    fitted = getattr(sampler, "patch_size_", size)
+    if size != fitted:
+        raise SklandslideError(
+            f"The PatchSampler was fitted with patch_size={fitted}, and patch_size={size} was set afterwards: what "
+            "follows it was trained on the former. Fit the pipeline again, or set the former."
+        )
+    return size
+
+
+def require_scene(samplers: Iterable[PatchSampler], views: Iterable[Any]) -> None:
+    """Raise BandError if the pixels of a scene cannot be what samplers were fitted on. Some hundred are read.
+
+    Parameters
+    ----------
+    samplers : iterable of PatchSampler
+    views : iterable of CompositeView or Scene
+        All that the samplers may be given of the scene. A sampler is given the one with its bands.
+    """
+    by_bands = {tuple(view.bands): view for view in views}
+    composites = any(isinstance(view, CompositeView) for view in by_bands.values())
+    seen: dict[tuple[str, ...], np.ndarray] = {}
+    with keeping_open():
+        for sampler in samplers:
+            bands = getattr(sampler, "bands_", None)
+            if bands is None:
+                say_not_recorded("what its values are like")
+            elif not composites:
+                _require_bands(bands, sampler.units_, *by_bands.values())
+            if bands in by_bands and sampler.check_values:
+                if bands not in seen:
+                    seen[bands] = _spread_values(by_bands[bands])
+                if len(seen[bands]) >= ENOUGH:
+                    _require_values(sampler, by_bands[bands], seen[bands])
+
+
+def _require_values(sampler: PatchSampler, scene: Any, values: np.ndarray) -> None:
+    """Raise BandError if these values of a scene, without NaN, cannot be what the sampler was fitted on."""
+    known = getattr(sampler, "value_quantiles_", None)
+    if sampler.check_values and known is not None:
+        require_like(sampler.bands_, sampler.units_, known, values, _declared(scene))
+
+
+def _spread_values(view: Any) -> np.ndarray:
+    """Values of pixels spread over a scene, shape (n, bands), without nodata: few where there is little else."""
+    for rows, cols in places(view.grid.shape):
+        pixels = [
+            view.read(None, Window(row, col, 1, 1))[0] for row, col in zip(rows.tolist(), cols.tolist(), strict=True)
+        ]
+        values = np.concatenate(pixels)
+        missing = np.isnan(values).any(axis=1)
+        if missing.sum() > len(missing) / 2:
+            some = np.flatnonzero(missing)[evenly(missing.sum())]
+            require_power(*_inputs(view), rows[some].tolist(), cols[some].tolist())
+        if (~missing).sum() >= ENOUGH:
+            break
+    return values[~missing]
+
+
+def _by_scene(X: Locations) -> Iterator[tuple[Any, np.ndarray]]:
+    """The scenes that rows of X lie on, and these rows."""
+    for i in np.unique(X.scene_index):
+        yield X.scenes[i], np.flatnonzero(X.scene_index == i)
+
+
+def _some_values(patches: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Some of the values of some of these patches, shape (n, bands)."""
+    step = -(-patches.shape[1] // _ACROSS)
+    return patches[rows[evenly(len(rows))], ::step, ::step].reshape(-1, patches.shape[-1])
+
+
+def _units_of(scene: Any) -> tuple[str | None, ...]:
+    return tuple(scene.units.get(band) for band in scene.bands)
+
+
+def _inputs(scene: Any) -> tuple[Any, tuple[str, ...]]:
+    """The scene behind a view, and what of it the view is made of."""
+    inputs = tuple(name for band in scene.bands for name in band_inputs(band))
+    return (scene.scene if isinstance(scene, CompositeView) else scene), inputs
+
+
+def _declared(scene: Any) -> Callable[[str], str]:
+    return getattr(scene, "declared", lambda band: scene.units.get(band, "undeclared"))
+
+
+def _require_bands(bands: tuple[str, ...], units: tuple[str | None, ...], scene: Any) -> None:
+    """Raise BandError if a scene's patches have other bands than they had, or the same in another order or units."""
+    if (tuple(scene.bands), _units_of(scene)) == (bands, units):
+        return
+
+    def listed(names: Any, of: Any) -> str:
+        return ", ".join(name + (f" [{unit}]" if unit else "") for name, unit in zip(names, of, strict=True))
+
+    raise BandError(
+        f"The patches had the bands {listed(bands, units)}; those of this scene have "
+        f"{listed(scene.bands, _units_of(scene))}. Put a BandStacker before the PatchSampler: it takes bands "
+        "by name, and converts units."
+    )

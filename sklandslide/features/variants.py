@@ -1,0 +1,65 @@
+"""Random variants of patches, drawn by TensorFlow, for the augmenter and inside the network's programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["drawn_maps", "random_variants", "resampled"]
+
+
+def random_variants(images: Any, reach: Any, seed: Any) -> Any:
+    """Resample each image once, by an affine map drawn from `reach`.
+
+    Parameters
+    ----------
+    images : tensor or ndarray of shape (n, rows, cols, bands), float32
+    reach : sequence of float
+        As `sklandslide.features.augmentation.Ranges.reach` gives it.
+    seed : pair of int
+        The same seed gives the same variants.
+
+    Returns
+    -------
+    tensor of shape (n, rows, cols, bands), float32
+    """
+    import tensorflow as tf
+
+    return resampled(images, drawn_maps(tf.shape(images), reach, seed))
+
+
+def drawn_maps(shape: Any, reach: Any, seed: Any) -> Any:
+    """Affine maps for images of a shape (n, rows, cols, bands), one a row, as TensorFlow's resampling takes them."""
+    import tensorflow as tf
+
+    reach = tf.convert_to_tensor(reach, tf.float32)
+    n, rows, cols = shape[0], tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
+    draw = tf.random.stateless_uniform((n, 6), tf.cast(tf.stack(seed), tf.int32), -1.0, 1.0)
+    mirror_x = tf.where(reach[0] > 0, tf.sign(draw[:, 0] + 1e-9), tf.ones(n))
+    mirror_y = tf.where(reach[1] > 0, tf.sign(draw[:, 1] + 1e-9), tf.ones(n))
+    angle = draw[:, 2] * reach[2]
+    scale = 1.0 + draw[:, 3] * reach[3]
+    shift_x = draw[:, 4] * reach[4] * cols
+    shift_y = draw[:, 5] * reach[5] * rows
+    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
+    # From output to input pixels, about the centre: mirror, rotate, scale, shift.
+    a, b = cos * mirror_x, -sin * mirror_y
+    c, d = sin * mirror_x, cos * mirror_y
+    centre_x, centre_y = (cols - 1) / 2, (rows - 1) / 2
+    offset_x = centre_x + shift_x - a * centre_x - b * centre_y
+    offset_y = centre_y + shift_y - c * centre_x - d * centre_y
+    zero = tf.zeros(n)
+    return tf.stack([a, b, offset_x, c, d, offset_y, zero, zero], axis=1)
+
+
+def resampled(images: Any, maps: Any) -> Any:
+    """Images seen through affine maps: bilinear, edges mirrored."""
+    import tensorflow as tf
+
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=maps,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )

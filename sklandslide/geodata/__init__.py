@@ -1,0 +1,42 @@
+"""Files and arrays in, values out: scenes of named bands on one pixel grid, and inventories of landslides.
+
+The only room that opens rasters and polygon files. Everything comes out as float32 with NaN for nodata.
+"""
+
+from .antimeridian import beside
+from .grid import Grid, Window, origins, tiles
+from .inventory import Inventory, read_inventory
+from .nodata import evenly, require_power
+from .opening import faults_of, open_raster
+from .paths import misread
+from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
+from .scene import Scene
+from .terrain import metres_at_centre, metres_per_unit, square_metres_per_unit
+
+__all__ = [
+    "ArrayBand",
+    "FileBand",
+    "Grid",
+    "Inventory",
+    "Scene",
+    "SlopeBand",
+    "Window",
+    "beside",
+    "evenly",
+    "faults_of",
+    "free_blocks",
+    "keeping_open",
+    "metres_at_centre",
+    "metres_per_unit",
+    "misread",
+    "open_raster",
+    "origins",
+    "read_inventory",
+    "require_power",
+    "square_metres_per_unit",
+    "tiles",
+]
+
+# Pickled scenes name these classes by the room: files inside it may be moved.
+for _class in (ArrayBand, FileBand, Grid, SlopeBand, Window):
+    _class.__module__ = __name__

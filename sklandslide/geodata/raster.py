@@ -1,0 +1,289 @@
+"""One band of one raster: read a window of it on its own grid.
+
+With `scene` and `inventory` the only place that reads files. No dataset outlives a call: an open one can be
+neither pickled nor shared between threads. All values come out as float32 with NaN for nodata, whatever form
+nodata has in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from rasterio.enums import MaskFlags
+from rasterio.windows import Window as RasterioWindow
+
+from ..composites import polarisation_in
+from ..exceptions import SceneError, SceneReadError
+from .grid import Grid, Window
+from .opening import check_band, faults_of, linked_files, open_raster
+from .paths import local_file, stamp_of
+from .terrain import slope_degrees
+
+# Bytes of blocks that GDAL may keep for us between the parts of a scene.
+_KEPT = 2**28
+# No measurement is as large: software writes the largest float32 and the like for nodata, and loses the tag.
+_LARGEST = 1e38
+# Tags of a band in which GDAL's drivers for radar products (SAFE, RS2) give its polarisation.
+_POLARISATION_TAGS = ("POLARISATION", "POLARIZATION", "POLARIMETRIC_INTERP")
+# What GDAL says of a band whose nodata is its tag or nothing: then there is no mask to be read besides.
+_NO_MASK = ([MaskFlags.all_valid], [MaskFlags.nodata])
+
+
+class _Files(threading.local):
+    """The datasets that this thread keeps open, by path, and the bytes read from them."""
+
+    keeping = False
+    bytes_read = 0
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, Any] = {}
+        self.held: dict[str, int] = {}
+
+    def dataset(self, path: str, follow_links: bool) -> Any:
+        key = f"{path} {follow_links}"
+        if key not in self.datasets:
+            for name in (path, f"{path}.msk"):
+                if name not in self.held and os.path.exists(name):
+                    # As long as a file is held no other has its number, on any file system.
+                    self.held[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            self.datasets[key] = open_raster(path, follow_links=follow_links)
+        return self.datasets[key]
+
+    def replaced(self, path: str) -> bool:
+        """Whether another file has come to the place of the one that was opened, be it of the same size and age."""
+        names = [name for name in (path, f"{path}.msk") if name in self.held]
+        try:
+            return not all(os.path.samestat(os.fstat(self.held[name]), os.stat(name)) for name in names)
+        except OSError:
+            return True
+
+    def free(self) -> None:
+        while self.datasets:
+            self.datasets.popitem()[1].close()
+        self.bytes_read = 0
+
+    def close(self) -> None:
+        self.free()
+        while self.held:
+            os.close(self.held.popitem()[1])
+
+
+_files = _Files()
+
+
+@contextmanager
+def keeping_open() -> Iterator[None]:
+    """Open each file once, in this thread, for all that is read inside; close them all at the end.
+
+    GDAL keeps the blocks of an open dataset for a while, so that a block that two windows share (at the seams of warped
+    bands, of slope, of the bands of one file) is not read again.
+    """
+    if _files.keeping:
+        yield
+        return
+    _files.keeping = True
+    try:
+        yield
+    finally:
+        _files.keeping = False
+        _files.close()
+
+
+def free_blocks() -> None:
+    """Let GDAL forget the blocks that it keeps (up to a twentieth of the machine's memory) where they are many."""
+    if _files.bytes_read > _KEPT:
+        _files.free()
+
+
+class Band(Protocol):
+    """What a scene asks of a band: its own grid, a window of it, an identity."""
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that the band was stored on."""
+
+    @property
+    def identity(self) -> str:
+        """A text that changes when the content does."""
+
+    def read(self, window: Window) -> np.ndarray:
+        """Float32 pixels of a window on the band's own grid, NaN for nodata."""
+
+
+@dataclass(frozen=True)
+class FileBand:
+    """A band of a raster file: a path and what the file was like when it was first seen."""
+
+    path: str
+    index: int
+    grid: Grid
+    nodata: tuple[float, ...]
+    stamp: tuple[int, ...]
+    block_shape: tuple[int, int]
+    follow_links: bool = False
+    links: tuple[str, ...] = ()
+    polarisation: str = field(
+        default="", compare=False, repr=False
+    )  # that the file names, to be compared with the band's
+
+    @classmethod
+    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = (), *, follow_links: bool = False) -> FileBand:
+        """Look at the file's header; raise SceneReadError or SceneError if it cannot serve."""
+        path = local_file(path)
+        links = linked_files(path, follow_links=follow_links)
+        stamp = stamp_of(path, links)
+        with faults_of(path), open_raster(path, follow_links=follow_links) as dataset:
+            check_band(dataset, path, index)
+            # rasterio's stand-in for none, also where there are ground control points (Sentinel-1 GRD).
+            if dataset.transform.is_identity:
+                raise SceneError(
+                    f"{path} has no geotransform, so its pixels have no place on the map. Terrain-correct or "
+                    "georeference it first (SNAP: Terrain Correction; GDAL: gdalwarp), or use Scene.from_arrays."
+                )
+            grid = Grid(dataset.crs, dataset.transform, dataset.shape)
+            block_shape = tuple(dataset.block_shapes[index - 1])
+            tags = dataset.tags(index)
+            named = polarisation_in(dataset.descriptions[index - 1], *(tags.get(name) for name in _POLARISATION_TAGS))
+        return cls(path, int(index), grid, nodata, stamp, block_shape, follow_links, links, named)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A cache (joblib's, a Pipeline's) knows a scene by its pickle. Once the file was changed that must be another
+        # one, or the cache would hand out what `read` refuses.
+        now = current_stamp(self.path, self.links)
+        state = {name: value for name, value in self.__dict__.items() if name != "polarisation"}  # of use once
+        return state if now == self.stamp else {**state, "changed": now}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update((name, value) for name, value in state.items() if name != "changed")
+
+    @property
+    def identity(self) -> str:
+        return repr((self.path, self.index, self.nodata, self.stamp))
+
+    def read(self, window: Window) -> np.ndarray:
+        self._check_unchanged()
+        where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+        advice = "The file may be truncated or damaged; copy or download it again."
+        with faults_of(self.path, f" at {window}", advice), keeping_open():
+            dataset = _files.dataset(self.path, self.follow_links)
+            values = dataset.read(self.index, window=where)
+            _files.bytes_read += values.nbytes
+            tag = dataset.nodatavals[self.index - 1]
+            # Where a file has a mask and a tag, GDAL's mask is the mask band alone and the tag is left out.
+            masks = [] if tag is None else [_differ(values, tag)]
+            if dataset.mask_flag_enums[self.index - 1] not in _NO_MASK:
+                masks.append(dataset.read_masks(self.index, window=where) != 0)
+            scale = dataset.scales[self.index - 1], dataset.offsets[self.index - 1]
+            self._check_unchanged()  # while it was read
+            return _as_float(values, self.nodata, masks, scale)
+
+    def _check_unchanged(self) -> None:
+        if stamp_of(self.path, self.links) != self.stamp or _files.replaced(self.path):
+            raise SceneReadError(
+                f"{self.path} was changed after the scene was built from it, or a file that belongs to it. Build the "
+                "scene again, so that old and new pixels are not mixed."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayBand:
+    """A band held in memory, read-only."""
+
+    array: np.ndarray = field(repr=False)
+    grid: Grid
+    nodata: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.array.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.array.flags.writeable = False
+
+    @property
+    def identity(self) -> str:
+        content = np.ascontiguousarray(self.array)
+        digest = hashlib.sha256(content.view(np.uint8).data).hexdigest()
+        return repr((content.shape, content.dtype.str, self.nodata, digest))
+
+    def read(self, window: Window) -> np.ndarray:
+        return _as_float(self.array[window.slices].copy(), self.nodata)
+
+
+@dataclass(frozen=True)
+class SlopeBand:
+    """Slope in degrees, computed from a DEM on the DEM's own grid."""
+
+    dem: Band
+
+    @property
+    def grid(self) -> Grid:
+        return self.dem.grid
+
+    @property
+    def identity(self) -> str:
+        return f"slope of {self.dem.identity}"
+
+    def read(self, window: Window) -> np.ndarray:
+        rows, cols = self.grid.shape
+        before = min(1, window.row_off), min(1, window.col_off)
+        after = (
+            min(1, rows - window.row_off - window.height),
+            min(1, cols - window.col_off - window.width),
+        )
+        heights = self.dem.read(
+            Window(
+                window.row_off - before[0],
+                window.col_off - before[1],
+                window.height + before[0] + after[0],
+                window.width + before[1] + after[1],
+            )
+        )
+        missing = [(1 - b, 1 - a) for b, a in zip(before, after, strict=True)]
+        return slope_degrees(heights, self.grid, window, missing)
+
+
+def _as_float(
+    values: np.ndarray,
+    nodata: tuple[float, ...],
+    masks: Sequence[np.ndarray] = (),
+    scale: tuple[float, float] = (1, 0),
+) -> np.ndarray:
+    """Float32 with NaN for what is nodata, not finite, or too large (-3.4e38 and -1.8e308 are written for nodata).
+
+    The masks are True where values are valid. `scale` is a factor, and what is added then; nodata are values as they
+    are stored. Float32 `values` are written to.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        real = values if scale == (1, 0) else values.astype(np.float64) * scale[0] + scale[1]
+        out = real.astype(np.float32, copy=False)
+        valid = np.abs(out) < _LARGEST
+        for mask in (*masks, *(values != value for value in nodata)):
+            valid &= mask
+    if not valid.all():
+        out[~valid] = np.nan
+    return out
+
+
+def _differ(values: np.ndarray, tag: float) -> np.ndarray:
+    """Where values are not the nodata tag, which GDAL compares to the last few places of floating-point numbers."""
+    differ = values != tag
+    if values.dtype.kind == "f" and abs(tag) <= np.finfo(values.dtype).max:
+        with np.errstate(over="ignore", invalid="ignore"):
+            differ &= ~(np.abs(values - tag) < 2 * np.finfo(values.dtype).eps * np.abs(values + tag))
+    return differ
+
+
+def current_stamp(path: str, links: tuple[str, ...] = ()) -> tuple[int, ...]:
+    """What the files are like now, or nothing where there are none."""
+    try:
+        return stamp_of(path, links)
+    except SceneReadError:
+        return ()

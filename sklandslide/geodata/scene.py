@@ -1,0 +1,491 @@
+"""A scene: named bands on one grid, as an immutable value."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.warp import Resampling
+
+from ..composites import check_band_name, polarisation_in
+from ..exceptions import BandError, SceneError, SceneReadError
+from .grid import Grid, Window
+from .nodata import cleaner
+from .raster import ArrayBand, Band, FileBand, SlopeBand, keeping_open
+from .warping import blocks_on, overlaps, read_onto
+
+__all__ = ["Scene"]
+
+_UNITS = ("dB", "linear")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scene:
+    """Named bands on one grid, read when they are asked for.
+
+    Build one with `Scene.from_files` or `Scene.from_arrays`. A scene is a value: it holds paths (or
+    read-only arrays), a grid, units and nodata, never an open file. It can be pickled, hashed and compared; two
+    scenes are equal when their `fingerprint` is. `sklearn.base.clone` and `copy.deepcopy` return it unchanged.
+
+    Attributes
+    ----------
+    bands : tuple of str
+        Names of the bands. Where there is a ``DEM`` and no ``Slope``, ``Slope`` in degrees is derived from it.
+    grid : Grid
+        ``grid.crs``, ``grid.transform``, ``grid.shape``: the grid that `read` delivers.
+    units : mapping of str to str
+        Declared units of the radar bands, ``"dB"`` or ``"linear"``.
+    fingerprint : str
+        Hexadecimal digest of the content: file paths, sizes and modification times, or array values, with
+        grid, units, nodata and resampling.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from sklandslide import Scene
+    >>> heights = np.add.outer(np.arange(4.0), np.zeros(5)) * 10
+    >>> scene = Scene.from_arrays({"DEM": heights}, transform=Affine(10, 0, 5e5, 0, -10, 4.7e6), crs="EPSG:32654")
+    >>> scene.bands
+    ('DEM', 'Slope')
+    >>> scene.read(["DEM", "Slope"]).shape
+    (4, 5, 2)
+    >>> scene.read("Slope").round(1).max()
+    np.float32(45.0)
+    """
+
+    _sources: tuple[tuple[str, Band], ...]
+    grid: Grid
+    _units: tuple[tuple[str, str], ...] = ()
+    _resampling: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_files(
+        cls,
+        bands: Mapping[str, Any],
+        *,
+        units: Mapping[str, str] | None = None,
+        nodata: Mapping[str, Any] | None = None,
+        grid: str | Grid | None = None,
+        resampling: str | Mapping[str, str] = "bilinear",
+        follow_links: bool = False,
+        check_polarisation: bool = True,
+    ) -> Scene:
+        """Make a scene of raster files, each on its own grid.
+
+        Where a file has tags of scale and offset, values are scale * stored + offset, as GDAL defines them; nodata are
+        values as they are stored. Nothing but files on this machine is read.
+
+        Parameters
+        ----------
+        bands : mapping of str to path or (path, int)
+            File of each band, and its number in the file where that is not 1.
+        units : mapping of str to {"dB", "linear"}, default=None
+            Units of radar bands. Linear power is converted to dB for the network. Power of zero or less and exactly
+            0 dB are nodata: no measurement is, and the borders of Sentinel-1 scenes are.
+        nodata : mapping of str to number or sequence of numbers, default=None
+            Values that mean nodata besides the file's own tag, mask and NaN (often 0; in a DEM -32768 or -9999).
+        grid : str or Grid, default=None
+            The grid to read on, or the name of the band that has it; the first band's by default.
+        resampling : str or mapping of str to str, default="bilinear"
+            How bands on other grids are resampled, for all or by band: a name of
+            `rasterio.enums.Resampling` that interpolates or averages values.
+        follow_links : bool, default=False
+            Whether to open formats whose files may name other files, or whose readers crash on damaged ones: VRTs of
+            local GeoTIFFs, HDF5, netCDF and Erdas Imagine. Only for files that you trust. Addresses of networks are
+            never followed.
+        check_polarisation : bool, default=True
+            Whether to refuse a file that names another polarisation (VV, VH, HH or HV, in the description or the tags
+            of its band) than the band's name does.
+
+        Returns
+        -------
+        Scene
+
+        Raises
+        ------
+        SceneReadError
+            If a file is missing, damaged or no raster, or refers to other places and `follow_links` is False.
+        SceneError
+            If a file holds complex numbers or places in a table of colours, has no geotransform or no coordinate
+            system where others have one, or shares no ground with the grid.
+        BandError
+            If a name, unit, nodata value or resampling is given for no band, or is not allowed; if a file names another
+            polarisation than the band.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, numpy as np, rasterio
+        >>> from affine import Affine
+        >>> from sklandslide import Scene
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> with rasterio.open(folder / "vv.tif", "w", driver="GTiff", width=4, height=3, count=1,
+        ...                    dtype="float32", crs="EPSG:32654", transform=Affine(10, 0, 0, 0, -10, 30)) as f:
+        ...     f.write(np.full((1, 3, 4), 0.1, "float32"))
+        >>> scene = Scene.from_files({"VV_before": folder / "vv.tif"}, units={"VV_before": "linear"})
+        >>> scene
+        <Scene 3 x 4 pixels, EPSG:32654, bands VV_before [linear]>
+        """
+        if not bands or not isinstance(bands, Mapping):
+            raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': 'file.tif', ...}}.")
+        declared = _nodata_by_band(nodata, bands)
+        sources: dict[str, Band] = {}
+        for name, place in bands.items():
+            path, index = place if isinstance(place, tuple) and len(place) == 2 else (place, 1)
+            sources[check_band_name(name)] = FileBand.open(
+                path, index, declared.get(name, ()), follow_links=follow_links
+            )
+            if check_polarisation:
+                _check_polarisation(name, sources[name])
+        if grid is None:
+            grid = next(iter(sources))
+        if isinstance(grid, str):
+            if grid not in sources:
+                raise BandError(f"grid={grid!r} names no band; the bands are {', '.join(sources)}.")
+            grid = sources[grid].grid
+        if not isinstance(grid, Grid):
+            raise SceneError(f"grid={grid!r} is no grid. Give a Grid, or the name of the band that has it.")
+        grid = replace(grid, crs=_crs_of(grid.crs))
+        return cls._build(sources, grid, units, resampling)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        bands: Mapping[str, Any],
+        *,
+        transform: Any,
+        crs: Any = None,
+        units: Mapping[str, str] | None = None,
+        nodata: Mapping[str, Any] | None = None,
+    ) -> Scene:
+        """Make a scene of 2-D arrays on one grid.
+
+        Parameters
+        ----------
+        bands : mapping of str to array-like of shape (rows, cols)
+            Values of each band; NaN, infinities and what a masked array masks are nodata. The arrays are copied.
+        transform : affine.Affine
+            From (column, row) to map coordinates.
+        crs : rasterio.crs.CRS, str, int or None, default=None
+            Coordinate reference system, in any form that rasterio takes.
+        units, nodata : mapping, default=None
+            As in `from_files`.
+
+        Returns
+        -------
+        Scene
+
+        Raises
+        ------
+        SceneError
+            If the arrays are not 2-D, not real numbers, or differ in shape.
+        BandError
+            If a name, unit or nodata value is given for no band, or is not allowed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from affine import Affine
+        >>> from sklandslide import Scene
+        >>> Scene.from_arrays({"Red": np.zeros((3, 4))}, transform=Affine(1, 0, 0, 0, -1, 3))
+        <Scene 3 x 4 pixels, no CRS, bands Red>
+        """
+        if not bands or not isinstance(bands, Mapping):
+            raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': array, ...}}.")
+        declared = _nodata_by_band(nodata, bands)
+        arrays = {check_band_name(name): _copied(array) for name, array in bands.items()}
+        first, shape = next((name, array.shape) for name, array in arrays.items())
+        for name, array in arrays.items():
+            if array.ndim != 2 or array.dtype.kind not in "fiu":
+                raise SceneError(
+                    f"Band {name!r} is an array of shape {array.shape} and dtype {array.dtype}; a band is a 2-D "
+                    "array of real numbers."
+                )
+            if array.shape != shape:
+                raise SceneError(
+                    f"Band {name!r} has shape {array.shape} and band {first!r} {shape}; arrays share one grid. "
+                    "Resample them, or write them as GeoTIFFs and use Scene.from_files."
+                )
+        grid = Grid(_crs_of(crs), transform, shape)
+        sources: dict[str, Band] = {
+            name: ArrayBand(array, grid, declared.get(name, ())) for name, array in arrays.items()
+        }
+        return cls._build(sources, grid, units, "bilinear")
+
+    @classmethod
+    def _build(
+        cls,
+        sources: dict[str, Band],
+        grid: Grid,
+        units: Mapping[str, str] | None,
+        resampling: str | Mapping[str, str],
+    ) -> Scene:
+        for name, unit in _by_band(units, sources, "units").items():
+            if unit not in _UNITS:
+                raise BandError(f"Band {name!r} has units {unit!r}; radar units are 'dB' or 'linear' (power).")
+        if isinstance(resampling, str):
+            resampling = dict.fromkeys(sources, resampling)
+        for name, method in _by_band(resampling, sources, "resampling").items():
+            if method not in Resampling.__members__ or method in ("gauss", "mode"):
+                raise BandError(
+                    f"resampling={method!r} for band {name!r} is unknown; use 'bilinear', 'nearest', 'cubic', "
+                    "'average' or another of rasterio.enums.Resampling."
+                )
+        for name, band in sources.items():
+            _check_placed(name, band.grid, grid)
+        if "DEM" in sources and "Slope" not in sources:
+            sources = {**sources, "Slope": SlopeBand(sources["DEM"])}
+            resampling = {**resampling, "Slope": resampling.get("DEM", "bilinear")}
+        return cls(
+            tuple(sources.items()),
+            grid,
+            tuple(sorted((units or {}).items())),
+            tuple(sorted(resampling.items())),
+        )
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands, in the order given."""
+        return tuple(name for name, _ in self._sources)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Declared units of the radar bands."""
+        return MappingProxyType(dict(self._units))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Absolute paths of the rasters that the bands are read from; behind a VRT, those that it names."""
+        files = [band for _, band in self._sources if isinstance(band, FileBand)]
+        return tuple(dict.fromkeys(path for band in files for path in (band.path, *band.links)))
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of the largest blocks that the bands are stored, or warped, in.
+
+        What is read in parts between multiples of these is read from each file once.
+        """
+        shapes = [blocks_on(band, self.grid) for _, band in self._sources]
+        rows, cols = np.minimum(np.max(shapes, axis=0), self.grid.shape).tolist()
+        return rows, cols
+
+    def read(self, bands: str | Iterable[str] | None = None, window: Any = None) -> np.ndarray:
+        """Read pixels, in the bands' own units.
+
+        Parameters
+        ----------
+        bands : str or iterable of str, default=None
+            Bands to read; all by default.
+        window : Window, rasterio.windows.Window or ((row, row), (col, col)), default=None
+            Part of the grid; all by default.
+
+        Returns
+        -------
+        ndarray of shape (rows, cols, n_bands), float32
+            NaN for nodata and where a band has no pixels.
+
+        Raises
+        ------
+        BandError
+            If the scene has no such band.
+        SceneError
+            If the window does not lie on the grid.
+        SceneReadError
+            If a file is damaged, or was changed after the scene was built.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from affine import Affine
+        >>> from sklandslide import Scene
+        >>> scene = Scene.from_arrays({"Red": np.eye(3)}, transform=Affine(1, 0, 0, 0, -1, 3))
+        >>> scene.read("Red", window=((0, 1), (0, 2)))[..., 0]
+        array([[1., 0.]], dtype=float32)
+        """
+        names = self._names(bands)
+        where = Window.from_any(window, self.grid.shape)
+        out = _room_for(where, len(names))
+        resampling = dict(self._resampling)
+        with keeping_open():
+            for i, name in enumerate(names):
+                if (known := names.index(name)) < i:
+                    out[..., i] = out[..., known]
+                else:
+                    method = resampling.get(name, "bilinear")
+                    clean = cleaner(name, self.units.get(name))
+                    out[..., i] = read_onto(self._source(name), self.grid, where, method, clean)
+        return out
+
+    def crop(self, window: Any, bands: str | Iterable[str] | None = None) -> Scene:
+        """Read a window into a scene of its own, in memory.
+
+        Parameters
+        ----------
+        window : Window, rasterio.windows.Window or ((row, row), (col, col))
+            Part of the grid.
+        bands : str or iterable of str, default=None
+            Bands to keep; all by default, derived ones included.
+
+        Returns
+        -------
+        Scene
+            With the same values, units and place on the map.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from affine import Affine
+        >>> from sklandslide import Scene
+        >>> scene = Scene.from_arrays({"Red": np.eye(3)}, transform=Affine(1, 0, 0, 0, -1, 3))
+        >>> scene.crop(((1, 3), (1, 3))).grid.bounds
+        (1.0, 0.0, 3.0, 2.0)
+        """
+        where = Window.from_any(window, self.grid.shape)
+        names = self._names(bands)
+        pixels = self.read(names, where)
+        grid = self.grid.crop(where)
+        sources = tuple((name, ArrayBand(np.ascontiguousarray(pixels[..., i]), grid)) for i, name in enumerate(names))
+        kept = tuple((name, unit) for name, unit in self._units if name in names)
+        return Scene(sources, grid, kept)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of the content."""
+        crs = None if self.grid.crs is None else self.grid.crs.to_wkt()
+        parts = [crs, tuple(self.grid.transform), self.grid.shape, self._units, self._resampling]
+        parts += [(name, band.identity) for name, band in self._sources]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _names(self, bands: str | Iterable[str] | None) -> tuple[str, ...]:
+        return self.bands if bands is None else (bands,) if isinstance(bands, str) else tuple(bands)
+
+    def _source(self, name: str) -> Band:
+        for known, band in self._sources:
+            if known == name:
+                return band
+        raise BandError(
+            f"The scene has no band {name!r}; it has {', '.join(self.bands)}. Add it to the scene or use "
+            "another composite."
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scene) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The cached digest stays behind: the same scene must always pickle, and be hashed, to the same bytes.
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
+
+    def __copy__(self) -> Scene:
+        return self
+
+    def __deepcopy__(self, memo: dict) -> Scene:
+        return self
+
+    def __sklearn_clone__(self) -> Scene:
+        return self
+
+    def __repr__(self) -> str:
+        crs = "no CRS" if self.grid.crs is None else self.grid.crs.to_string()
+        names = ", ".join(f"{b} [{self.units[b]}]" if b in self.units else b for b in self.bands)
+        return f"<Scene {self.grid.shape[0]} x {self.grid.shape[1]} pixels, {crs}, bands {names}>"
+
+
+def _room_for(window: Window, n_bands: int) -> np.ndarray:
+    try:
+        return np.empty((window.height, window.width, n_bands), np.float32)
+    except (MemoryError, ValueError) as error:  # a ValueError where no machine could have it
+        raise SceneReadError(
+            f"{window.height} x {window.width} pixels of {n_bands} bands take "
+            f"{window.height * window.width * n_bands / 2**28:.0f} GiB, and there is not so much memory. Read a window."
+        ) from error
+
+
+def _by_band(values: Mapping[str, Any] | None, bands: Iterable[str], what: str) -> dict[str, Any]:
+    """Check that an option given by band names only bands that there are."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise BandError(f"{what}={values!r}: give a mapping from band names, such as {{'VV_before': ...}}.")
+    unknown = [str(name) for name in values if name not in bands]
+    if unknown:
+        raise BandError(
+            f"{what} names {', '.join(unknown)}, but the scene's bands are {', '.join(bands)}. "
+            "Name only bands that the scene is given."
+        )
+    return dict(values)
+
+
+def _nodata_by_band(values: Mapping[str, Any] | None, bands: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    """The declared nodata values of each band, as numbers."""
+    numbers = {}
+    for name, given in _by_band(values, bands, "nodata").items():
+        try:
+            numbers[name] = tuple(float(v) for v in np.atleast_1d(given))
+        except (TypeError, ValueError):
+            raise BandError(f"Band {name!r} has nodata {given!r}; give a number or a list of numbers.") from None
+    return numbers
+
+
+def _crs_of(crs: Any) -> CRS | None:
+    try:
+        return None if crs is None else CRS.from_user_input(crs)
+    except (CRSError, ValueError) as error:
+        raise SceneError(
+            f"crs={crs!r} is no coordinate reference system: {error}. Give one such as 'EPSG:32654'."
+        ) from None
+
+
+def _check_polarisation(name: str, band: Any) -> None:
+    said = polarisation_in(name)
+    if said and band.polarisation and band.polarisation != said:
+        raise BandError(
+            f"Band {name!r} is to be {said}, but band {band.index} of {band.path} says of itself that it is "
+            f"{band.polarisation}. Swapped polarisations give a map that looks right and is not. Give the right file "
+            "or number of the band; if the file is wrong about itself, pass check_polarisation=False."
+        )
+
+
+def _check_flat(what: str, crs: CRS | None) -> None:
+    """Refuse coordinates that are no places on a map: from the Earth's centre, or heights alone."""
+    if crs is None or crs.is_geographic or crs.is_projected:
+        return
+    kind = crs.to_dict(projjson=True).get("type")
+    if kind in ("GeodeticCRS", "VerticalCRS", "TemporalCRS", "ParametricCRS"):
+        raise SceneError(
+            f"{what} has the coordinate system {crs.to_string()} ({kind}), whose coordinates are no x and y on a map. "
+            "Project it (GDAL: gdalwarp -t_srs EPSG:32654), or assign the right one (gdal_edit -a_srs)."
+        )
+
+
+def _copied(array: Any) -> np.ndarray:
+    """An array of our own; masked values (rasterio's read(masked=True)) become NaN."""
+    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "fiu":
+        return np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
+    return np.array(array)
+
+
+def _check_placed(name: str, band: Grid, grid: Grid) -> None:
+    _check_flat(f"Band {name!r}", band.crs)
+    _check_flat("The scene's grid", grid.crs)
+    if (band.crs is None) != (grid.crs is None):
+        raise SceneError(
+            f"Band {name!r} has {'no CRS' if band.crs is None else 'the CRS ' + band.crs.to_string()} and the "
+            f"scene's grid {'none' if grid.crs is None else grid.crs.to_string()}; one cannot be placed on the "
+            "other. Assign the missing CRS (GDAL: gdal_edit -a_srs)."
+        )
+    if not overlaps(band, grid):
+        raise SceneError(
+            f"Band {name!r} shares no ground with the scene's grid: it covers {band.bounds} in "
+            f"{band.crs and band.crs.to_string()}, the grid {grid.bounds} in {grid.crs and grid.crs.to_string()} "
+            "(left, bottom, right, top). Check that the files show the same place."
+        )

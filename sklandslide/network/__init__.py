@@ -1,0 +1,11 @@
+"""Patches in, probabilities out: the paper's network as a scikit-learn classifier.
+
+Keras and TensorFlow are imported inside functions only.
+"""
+
+from .build import build_cnn
+from .cnn import LandslideCNN
+from .onnx_network import OnnxNetwork, to_onnx
+from .settings import usual_settings, usual_tracing
+
+__all__ = ["LandslideCNN", "OnnxNetwork", "build_cnn", "to_onnx", "usual_settings", "usual_tracing"]

@@ -1,0 +1,422 @@
+"""LandslideCNN: the paper's network as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import assert_all_finite, check_array, check_random_state, compute_class_weight
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    check_memory,
+    column_or_1d,
+)
+
+from .._version import __version__
+from ..features import AugmentedPatches, share_of_cores
+from .build import build_cnn, without_optimizer
+from .settings import usual_settings
+
+__all__ = ["LandslideCNN"]
+
+# Patches in one call of the network at predict time: large enough to fill the cores, small enough to bound memory.
+_PREDICT_BATCH = 1024
+
+
+class LandslideCNN(ClassifierMixin, BaseEstimator):
+    """The paper's convolutional network as a scikit-learn classifier of patches.
+
+    Patches go in as arrays of shape (n_samples, rows, cols, n_bands), or as the `AugmentedPatches` of an `Augmenter`. X
+    of two dimensions, (n_samples, n_bands), is taken as patches of one pixel. Each band is normalised by the mean and
+    variance of the training patches; that and the resampling are part of the model.
+
+    Parameters
+    ----------
+    filters : sequence of int, default=(16, 32, 64)
+        Filters of each convolution block.
+    dense_units : int, default=128
+        Units of the fully connected layer.
+    dropout : float, default=0.2
+        Share of features dropped while training.
+    padding : {"same", "valid"}, default="same"
+        Padding of the convolutions.
+    input_size : int or None, default=32
+        Pixels a side that patches are resampled to; the paper resamples 25 to 32 (section 3.3). None takes patches as
+        they are.
+    learning_rate : float, default=1e-3
+        Of Adam. The paper tunes it for each data set.
+    batch_size : int, default=32
+        Patches in a training step.
+    epochs : int, default=50
+        Largest number of passes over the training patches.
+    early_stopping : bool, default=False
+        Whether to set aside `validation_fraction` of the training patches, stop when their loss has not fallen for
+        `n_iter_no_change` epochs, and keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the training patches set aside, drawn by class. Only used with `early_stopping`.
+    n_iter_no_change : int, default=10
+        Epochs without improvement before training stops. Only used with `early_stopping`.
+    class_weight : dict, "balanced" or None, default=None
+        Weights by class label, as in scikit-learn.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the order of samples, dropout, the validation split and, unless the `Augmenter` has its
+        own, the augmentation. The same seed gives the same weights on the same machine, in one process or in the
+        workers of a search; no global state is changed.
+    memory : None, str or joblib.Memory, default=None
+        Where fits are kept, as in `sklearn.pipeline.Pipeline`: one with the same patches, labels, weights and
+        parameters is not made again. So a search that was killed goes on where it stopped. Needs an integer
+        `random_state`.
+    verbose : int, default=0
+        As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    model_ : keras.Model
+        The network, with normalisation and resampling inside.
+    history_ : dict of str to list of float
+        Loss and accuracy of each epoch (``loss``, ``accuracy``; ``val_loss``, ``val_accuracy`` with `early_stopping`).
+    n_iter_ : int
+        Epochs run.
+    patch_shape_ : (int, int, int)
+        Rows, columns and bands of the training patches.
+    class_count_ : ndarray of shape (n_classes,)
+        Training samples of each class, those set aside by `early_stopping` among them.
+    n_features_in_ : int
+        Number of bands.
+
+    References
+    ----------
+    L. Nava, O. Monserrat, F. Catani, "Improving landslide detection on SAR data through deep learning", 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklandslide import LandslideCNN
+    >>> random = np.random.RandomState(0)
+    >>> y = np.repeat(["forest", "landslide"], 40)
+    >>> X = random.normal(size=(80, 8, 8, 1)) + (y == "landslide")[:, None, None, None]
+    >>> cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=20, random_state=0).fit(X, y)
+    >>> cnn.score(X, y) > 0.9, cnn.predict_proba(X).shape
+    (True, (80, 2))
+    """
+
+    _parameter_constraints: dict = {
+        "filters": ["array-like"],
+        "dense_units": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "padding": [StrOptions({"same", "valid"})],
+        "input_size": [Interval(Integral, 1, None, closed="left"), None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "random_state": ["random_state"],
+        "memory": [None, str, HasMethods(["cache"])],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        filters: Sequence[int] = (16, 32, 64),
+        dense_units: int = 128,
+        dropout: float = 0.2,
+        padding: str = "same",
+        input_size: int | None = 32,
+        learning_rate: float = 1e-3,
+        batch_size: int = 32,
+        epochs: int = 50,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        random_state: Any = None,
+        memory: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.filters = filters
+        self.dense_units = dense_units
+        self.dropout = dropout
+        self.padding = padding
+        self.input_size = input_size
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.memory = memory
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LandslideCNN:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands), or AugmentedPatches
+        y : array-like of shape (n_samples,)
+            Labels, of any type.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        LandslideCNN
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If X or y has NaN, another shape, or fewer than two classes, or `memory` is given without an integer
+            `random_state`.
+        """
+        self._validate_params()
+        ranges, seed = (X.ranges, X.seed) if isinstance(X, AugmentedPatches) else (None, None)
+        patches = self._check_patches(X.patches if ranges is not None else X, reset=True)
+        classes, codes = self._check_labels(patches, y)
+        weights = self._weights(patches, codes, classes, sample_weight)
+        random = check_random_state(self.random_state)
+        seeds = random.randint(np.iinfo(np.int32).max, size=4)
+        if seed is not None:
+            seeds[2] = seed
+        make = self._make if self.memory is None else self._make_or_recall
+        self.model_, self.history_ = make(patches, codes, weights, len(classes), ranges, seeds)
+        self.classes_ = classes
+        self.n_iter_ = len(self.history_["loss"])
+        self.patch_shape_ = patches.shape[1:]
+        self.class_count_ = np.bincount(codes, minlength=len(classes))
+        return self
+
+    @usual_settings()
+    def _make(self, patches, codes, weights, n_classes, ranges, seeds) -> tuple[Any, dict[str, list[float]]]:
+        """Build and train a network."""
+        train, held_out = self._split(codes, seeds[1])
+        band_axes = tuple(range(patches.ndim - 1))
+        variance = patches[train].var(axis=band_axes, dtype=np.float64)
+        network = build_cnn(
+            patch_shape=patches.shape[1:],
+            n_classes=n_classes,
+            filters=tuple(self.filters),
+            dense_units=self.dense_units,
+            dropout=self.dropout,
+            padding=self.padding,
+            input_size=self.input_size,
+            learning_rate=self.learning_rate,
+            mean=patches[train].mean(axis=band_axes, dtype=np.float64),
+            # a band that is constant in training is left at its scale, not blown up
+            variance=np.where(variance > 0, variance, 1.0),
+            random_state=int(seeds[0]),
+        )
+        history = self._train(network, ranges, seeds[2:], patches, codes, weights, train, held_out)
+        return without_optimizer(network), history
+
+    def _make_or_recall(self, *data: Any) -> tuple[Any, dict[str, list[float]]]:
+        """As `_make`, unless the memory holds what it made before."""
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"memory={self.memory!r} with random_state={self.random_state!r}: only a fit with a fixed seed can "
+                "stand for another. Give an integer random_state, or no memory."
+            )
+        cached = check_memory(self.memory).cache(_made, ignore=["memory", "verbose"])
+        versions = __version__, *(version(package) for package in ("tensorflow", "keras"))
+        packed, history = cached(type(self), versions, *data, **self.get_params(deep=False))
+        return _unpacked(packed), history
+
+    def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out) -> dict[str, list[float]]:
+        """Fit through scikeras's KerasClassifier: the one place that knows scikeras."""
+        import keras
+        from scikeras.wrappers import KerasClassifier
+
+        from .training import training_model
+
+        def part(rows):
+            return patches[rows], codes[rows], None if weights is None else weights[rows]
+
+        callbacks, validation = [], {}
+        if held_out is not None:
+            callbacks.append(
+                keras.callbacks.EarlyStopping("val_loss", patience=self.n_iter_no_change, restore_best_weights=True)
+            )
+            x, y, w = part(held_out)
+            validation["validation_data"] = (x, y) if w is None else (x, y, w)
+        classifier = KerasClassifier(
+            model=lambda: training_model(network, ranges, seeds),
+            loss="sparse_categorical_crossentropy",
+            optimizer=keras.optimizers.Adam(self.learning_rate),
+            metrics=["accuracy"],
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            callbacks=callbacks,
+            verbose=int(self.verbose),
+            # scikeras's own random_state would switch on op determinism for the whole process
+            random_state=None,
+        )
+        x, y, w = part(train)
+        classifier.fit(x, y, sample_weight=w, **validation)
+        return {name: [float(v) for v in values] for name, values in classifier.history_.items()}
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands)
+            Patches of the shape that the network was trained on.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float32
+            In the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If the patches have another shape or hold NaN.
+        """
+        check_is_fitted(self)
+        patches = self._check_patches(X, reset=False)
+        share_of_cores()
+        from .programs import forward_function
+
+        forward = forward_function(self.model_, self.patch_shape_)
+        out = np.empty((len(patches), len(self.classes_)), np.float32)
+        for start in range(0, len(patches), _PREDICT_BATCH):
+            batch = patches[start : start + _PREDICT_BATCH]
+            out[start : start + len(batch)] = forward(batch)
+        return out
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Log-odds of the second class; with more than two classes, the logarithm of each probability.
+
+        Calibration takes it where there is one: Platt's sigmoid is meant for unbounded scores, and of probabilities
+        it cannot make any that are close to 0 or 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes), float64
+            Greater than 0 where the second class is more probable.
+        """
+        smallest = np.finfo(np.float32).tiny  # a softmax that underflows
+        logarithm = np.log(np.maximum(self.predict_proba(X), smallest), dtype=np.float64)
+        return logarithm[:, 1] - logarithm[:, 0] if len(self.classes_) == 2 else logarithm
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            # Architecture and weights alone: the same model always gives the same bytes, and loading it asks nothing
+            # of scikeras, which replaces the way Keras models are pickled.
+            state["model_"] = _packed(state["model_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            self.model_ = _unpacked(state["model_"])
+
+    def _check_patches(self, X: Any, *, reset: bool) -> np.ndarray:
+        patches = check_array(X, dtype=np.float32, allow_nd=True, input_name="X", estimator=self)
+        if patches.ndim not in (2, 4):
+            raise ValueError(
+                f"X has shape {patches.shape}; {type(self).__name__} takes patches of shape (n_samples, rows, cols, "
+                "n_bands). Put a PatchSampler before it."
+            )
+        if reset:
+            self.n_features_in_ = patches.shape[-1]
+        elif patches.ndim == 2 and patches.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {patches.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                "features as input."
+            )
+        if patches.ndim == 2:
+            patches = patches[:, None, None, :]
+        if not reset and patches.shape[1:] != tuple(self.patch_shape_):
+            raise ValueError(
+                f"The patches have shape {patches.shape[1:]} (rows, cols, bands), but the network was trained on "
+                f"{tuple(self.patch_shape_)}. Use the same patch_size and composite as in training, or train again."
+            )
+        return patches
+
+    def _check_labels(self, patches: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(patches, y)
+        assert_all_finite(y, estimator_name=type(self).__name__, input_name="y")
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least two classes, but y holds only one class, "
+                f"{classes[0]!r}. Add samples of other ground."
+            )
+        return classes, codes
+
+    def _weights(self, patches, codes, classes, sample_weight) -> np.ndarray | None:
+        if sample_weight is None and self.class_weight is None:
+            return None
+        weights = _check_sample_weight(sample_weight, patches, dtype=np.float32, ensure_non_negative=True)
+        if self.class_weight is not None:
+            weights = weights * compute_class_weight(self.class_weight, classes=classes, y=classes[codes])[codes]
+        return weights.astype(np.float32)
+
+    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray | slice, np.ndarray | None]:
+        if not self.early_stopping:
+            return slice(None), None  # no copy of the patches
+        train, held_out = train_test_split(
+            np.arange(len(codes)), test_size=self.validation_fraction, stratify=codes, random_state=int(seed)
+        )
+        return train, held_out
+
+
+def _packed(model: Any) -> tuple[str, list[np.ndarray]]:
+    return model.to_json(), model.get_weights()
+
+
+@usual_settings()
+def _unpacked(packed: tuple[str, list[np.ndarray]]) -> Any:
+    share_of_cores()
+    import keras
+
+    architecture, weights = packed
+    model = keras.models.model_from_json(architecture)
+    model.set_weights(weights)
+    return model
+
+
+def _made(kind, versions, patches, codes, weights, n_classes, ranges, seeds, memory=None, verbose=0, **parameters):
+    """What `LandslideCNN._make` gives, as data: the function whose results the memory keeps."""
+    model, history = kind(verbose=verbose, **parameters)._make(patches, codes, weights, n_classes, ranges, seeds)
+    return _packed(model), history

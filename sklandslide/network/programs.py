@@ -1,0 +1,304 @@
+"""Compiled programs of the network: an epoch of training, and prediction. Imported inside functions only.
+
+TensorFlow compiles a graph in a second or more and never gives all of its memory back. So one program serves every
+network of one architecture in this process: whatever differs from fit to fit (weights, state of the optimizer, learning
+rate, normalisation, ranges of the augmentation, seeds) is its input, and nothing of a fit is left in it for the next.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..features import drawn_maps, resampled
+from .settings import usual_settings, usual_tracing
+
+# Kept of each kind; those used least recently are dropped. A search seldom mixes more architectures.
+_KEPT = 8
+# The layers of `build_cnn` that a program has as its own; normalisation is an input.
+_SHARED_LAYERS = (
+    keras.layers.Resizing,
+    keras.layers.Conv2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Dense,
+)
+_NOT_ARCHITECTURE = ("_initializer", "_regularizer", "_constraint")
+_ACTIVATIONS = (keras.activations.relu, keras.activations.softmax, keras.activations.linear)
+_NUMBER = tf.TensorSpec((), tf.int64)
+_SCALING = (tf.TensorSpec((1, 1, 1, None), tf.float32),) * 2
+
+_lock = threading.Lock()
+_idle: list[tuple[str, TrainingProgram]] = []
+_forward: OrderedDict[str, Any] = OrderedDict()
+
+
+class TrainingProgram:
+    """Passes of training and validation over samples, as two compiled graphs.
+
+    Its weights and the state of its optimizer are those of the fit that is running; `start` sets them.
+    """
+
+    def __init__(self, network: keras.Sequential, optimizer: keras.optimizers.Optimizer, augmented: bool) -> None:
+        self.augmented = augmented
+        self.layers = _copied(network)
+        self.optimizer = type(optimizer).from_config(optimizer.get_config())
+        self.optimizer.build(self.layers.trainable_variables)
+        self._fresh = [variable.numpy() for variable in self.optimizer.variables]
+        self._samples = (
+            tf.TensorSpec((None, *network.input_shape[1:]), tf.float32),
+            tf.TensorSpec((None,), tf.int64),
+            tf.TensorSpec((None,), tf.float32),
+        )
+
+    @cached_property
+    def train(self) -> Any:
+        """`_train`, compiled."""
+        reach, order = tf.TensorSpec((6,), tf.float32), tf.TensorSpec((None,), tf.int64)
+        traced = tf.function(self._train, autograph=False)
+        with usual_tracing():
+            return traced.get_concrete_function(self._samples, _SCALING, reach, order, _NUMBER, _NUMBER, _NUMBER)
+
+    @cached_property
+    def validate(self) -> Any:
+        """`_validate`, compiled."""
+        traced = tf.function(self._validate, autograph=False)
+        with usual_tracing():
+            return traced.get_concrete_function(self._samples, _SCALING, _NUMBER)
+
+    def start(self) -> None:
+        """Forget the fit before: a fresh optimizer."""
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+
+    def take(self, network: keras.Sequential, learning_rate: Any) -> None:
+        """Go on from a network's weights and states of dropout."""
+        self.optimizer.learning_rate.assign(learning_rate)
+        for ours, theirs in zip(_state(self.layers), _state(network), strict=True):
+            ours.assign(theirs)
+
+    def give(self, network: keras.Sequential) -> None:
+        """Hand weights and states of dropout to a network."""
+        for ours, theirs in zip(_state(self.layers), _state(network), strict=True):
+            theirs.assign(ours)
+
+    def _train(self, samples, scaling, reach, order, batch_size, seed, first_step):
+        """Sums of loss and of hits over one pass in the given order, a step of the optimizer for each batch."""
+        variables, n = self.layers.trainable_variables, tf.size(order, tf.int64)
+        (centre, scale), shape = scaling, (n, *samples[0].shape[1:])
+        # drawn for all batches at once: many small operations
+        maps = drawn_maps(shape, reach, (seed, first_step)) if self.augmented else tf.zeros((n, 0))
+
+        def batch(start):
+            patches, codes, weights = (tf.gather(a, order[start : start + batch_size]) for a in samples)
+            if self.augmented:
+                patches = tf.ensure_shape(resampled(patches, maps[start : start + batch_size]), patches.shape)
+            return (patches - centre) / scale, codes, weights
+
+        def step(start, part, loss_sum, hits):
+            following = batch(start + batch_size)  # while this one trains
+            with tf.GradientTape() as tape:
+                losses, right = self._judged(part, training=True)
+                loss = tf.reduce_mean(losses)
+            # `Optimizer.apply` would keep the graph in memory for ever
+            rate = tf.convert_to_tensor(self.optimizer.learning_rate)
+            for gradient, variable in zip(tape.gradient(loss, variables), variables, strict=True):
+                self.optimizer.update_step(gradient, variable, rate)
+            self.optimizer.iterations.assign_add(1)
+            return start + batch_size, following, loss_sum + tf.reduce_sum(losses), hits + right
+
+        first = tf.constant(0, tf.int64)
+        state = (first, batch(first), tf.constant(0.0), first)
+        return tf.while_loop(lambda start, *_: start < n, step, state, parallel_iterations=1)[2:]
+
+    def _validate(self, samples, scaling, batch_size):
+        """Sums of loss and of hits, nothing learnt."""
+
+        def step(start, loss_sum, hits):
+            patches, codes, weights = (a[start : start + batch_size] for a in samples)
+            losses, right = self._judged(((patches - centre) / scale, codes, weights), training=False)
+            return start + batch_size, loss_sum + tf.reduce_sum(losses), hits + right
+
+        (centre, scale), n = scaling, tf.size(samples[1], tf.int64)
+        state = (tf.constant(0, tf.int64), tf.constant(0.0), tf.constant(0, tf.int64))
+        return tf.while_loop(lambda start, *_: start < n, step, state)[1:]
+
+    def _judged(self, part, training):
+        """Weighted loss of each sample, and how many are right."""
+        patches, codes, weights = part
+        probabilities = self.layers(patches, training=training)
+        losses = weights * keras.losses.sparse_categorical_crossentropy(codes, probabilities)
+        right = tf.math.count_nonzero(tf.argmax(probabilities, axis=1) == codes)
+        return losses, right
+
+
+@contextmanager
+def training_program(network: keras.Sequential, optimizer: Any, augmented: bool) -> Iterator[TrainingProgram]:
+    """Lend a program to one fit; another fit at the same time gets another.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        As `build_cnn` gives it.
+    optimizer : keras.optimizers.Optimizer
+    augmented : bool
+
+    Yields
+    ------
+    TrainingProgram
+    """
+    # Keras numbers the names of optimizers
+    settings = {n: value for n, value in optimizer.get_config().items() if n not in ("name", "learning_rate")}
+    key = json.dumps([_architecture(network), settings, augmented], sort_keys=True)
+    with _lock:
+        place = next((i for i, (kept, _) in enumerate(_idle) if kept == key), None)
+        program = None if place is None else _idle.pop(place)[1]
+    program = program or TrainingProgram(network, optimizer, augmented)
+    try:
+        yield program
+    finally:
+        with _lock:
+            _idle.append((key, program))
+            del _idle[:-_KEPT]
+
+
+def forward_function(network: keras.Model, patch_shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+    """The network as one graph for batches of any length, compiled once for all networks of one architecture.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Of `build_cnn`, or any other: that gets a graph of its own, kept on the network, which leaves it behind when it
+        is pickled, as Keras does with its own.
+    patch_shape : (int, int, int)
+
+    Returns
+    -------
+    function
+        From float32 patches of shape (n, *patch_shape) to probabilities of shape (n, n_classes).
+    """
+    forward = getattr(network, "_forward", None)
+    if forward is None:
+        forward = _shared_forward(network) if _is_shared(network) else _own_forward(network, patch_shape)
+        network._forward = forward
+    return forward
+
+
+def scaling_of(network: keras.Model) -> tuple[tf.Tensor, tf.Tensor]:
+    """What normalisation subtracts from each band, and what it divides by.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        As `build_cnn` gives it.
+
+    Returns
+    -------
+    pair of tensors of shape (1, 1, 1, bands), float32
+    """
+    bands = network.input_shape[-1]
+    first = network.layers[0]
+    if not isinstance(first, keras.layers.Normalization):
+        return tf.zeros((1, 1, 1, bands)), tf.ones((1, 1, 1, bands))
+    least = keras.config.epsilon()
+    mean, variance = (tf.reshape(keras.ops.convert_to_tensor(v), (1, 1, 1, -1)) for v in (first.mean, first.variance))
+    return tf.broadcast_to(mean, (1, 1, 1, bands)), tf.maximum(tf.sqrt(variance), least)
+
+
+def _trunk(network: keras.Sequential) -> list[keras.layers.Layer]:
+    """The layers behind normalisation."""
+    first, *others = network.layers
+    return others if isinstance(first, keras.layers.Normalization) else [first, *others]
+
+
+def _state(network: keras.Sequential) -> list[keras.Variable]:
+    return [variable for layer in _trunk(network) for variable in layer.variables]
+
+
+def _is_shared(network: keras.Model) -> bool:
+    """Whether a program can stand for the network: layers of `build_cnn` only, as someone may put in another model."""
+    if type(network) is not keras.Sequential or network.non_trainable_weights:
+        return False
+    first = network.layers[0]
+    if isinstance(first, keras.layers.Normalization) and (
+        first.invert or tuple(first.mean.shape) != (1, 1, 1, network.input_shape[-1])
+    ):
+        return False
+    return all(
+        type(layer) in _SHARED_LAYERS and getattr(layer, "activation", keras.activations.relu) in _ACTIVATIONS
+        for layer in _trunk(network)
+    )
+
+
+def _neutral(layer: keras.layers.Layer) -> dict[str, Any]:
+    """A layer's configuration without what only its first weights or its own `fit` would need."""
+    config = {name: value for name, value in layer.get_config().items() if not name.endswith(_NOT_ARCHITECTURE)}
+    # a seed of None would be drawn from Python's global generator
+    return {**config, "seed": 0} if "seed" in config else config
+
+
+def _architecture(network: keras.Sequential) -> list:
+    layers = [[type(layer).__name__, _neutral(layer)] for layer in _trunk(network)]
+    return [network.input_shape[1:], *layers]
+
+
+def _zeros(layer: keras.layers.Layer) -> dict[str, str]:
+    """First weights, which are replaced: Keras's own would take their seed from Python's global generator."""
+    return {"kernel_initializer": "zeros"} if "kernel_initializer" in layer.get_config() else {}
+
+
+def _copied(network: keras.Sequential) -> keras.Sequential:
+    """Layers of the same architecture, without normalisation."""
+    layers = [type(layer).from_config({**_neutral(layer), **_zeros(layer)}) for layer in _trunk(network)]
+    return keras.Sequential([keras.Input(network.input_shape[1:]), *layers], name="program")
+
+
+@usual_settings()
+@usual_tracing()
+def _shared_forward(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
+    key = json.dumps(_architecture(network), sort_keys=True)
+    with _lock:
+        graph = _forward.pop(key, None) or _compiled_forward(network)
+        _forward[key] = graph
+        while len(_forward) > _KEPT:
+            _forward.popitem(last=False)
+    scaling, variables = scaling_of(network), network.trainable_variables  # freezing the layers must change nothing
+
+    def forward(patches: np.ndarray) -> np.ndarray:
+        weights = [variable.value for variable in variables]
+        return graph(tf.convert_to_tensor(patches), scaling, weights).numpy()
+
+    return forward
+
+
+def _compiled_forward(network: keras.Sequential) -> Any:
+    layers = _copied(network)
+    states = [variable.value for variable in layers.non_trainable_variables]
+
+    def forward(patches, scaling, weights):
+        centre, scale = scaling
+        out, _ = layers.stateless_call(weights, states, (patches - centre) / scale, training=False)
+        return out
+
+    patches = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
+    weights = [tf.TensorSpec(variable.shape, tf.float32) for variable in layers.trainable_variables]
+    return tf.function(forward, autograph=False).get_concrete_function(patches, _SCALING, weights)
+
+
+def _own_forward(network: keras.Model, patch_shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+    @tf.function
+    def forward(patches):
+        return network(patches, training=False)
+
+    graph = forward.get_concrete_function(tf.TensorSpec((None, *patch_shape), tf.float32))
+    return lambda patches: graph(tf.convert_to_tensor(patches)).numpy()

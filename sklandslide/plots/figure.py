@@ -1,0 +1,345 @@
+"""The paper's Figure 2: red points and yellow inventory on an image.
+
+Matplotlib is imported only when drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..geodata import Grid
+from .furniture import (
+    aspect,
+    draw_axes,
+    draw_legend,
+    draw_north_arrow,
+    draw_scale_bar,
+    fit_figure,
+    size_in_points,
+    text_size,
+)
+from .imagery import background_image, corners_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..geodata import Scene
+
+__all__ = ["PALETTES", "Palette", "plot_map"]
+
+
+class Palette(NamedTuple):
+    """Colours of the marks and of the thin rims that set them off from any ground."""
+
+    points: str
+    points_rim: str | None
+    outlines: str
+    outlines_rim: str
+
+
+# "paper": Figure 2's red and yellow. "colorblind": violet and yellow lie across the confusion lines of all three
+# dichromacies and differ in lightness (L* 36 and 91); the rims, white and near black, are apart from any grey.
+# tests/test_plotting.py computes the differences.
+PALETTES: Mapping[str, Palette] = MappingProxyType(
+    {
+        "paper": Palette("#e8000b", None, "#ffe800", "#262626"),
+        "colorblind": Palette("#8a00c2", "#ffffff", "#ffe800", "#262626"),
+    }
+)
+# Diameter of a point in typographic points: never invisible, never a blot.
+_SMALLEST, _LARGEST = 0.5, 4.5
+# Width of a rim in typographic points.
+_RIM = 0.5
+# A map's greatest height in inches: a page with room for its caption.
+_HIGHEST = 7.0
+# Nodata: no image, grey or coloured, has a hatching of its own.
+_HATCHED: dict[str, Any] = {
+    "facecolor": "0.95",
+    "edgecolor": "0.75",
+    "hatch": "////",
+    "linewidth": 0,
+}
+
+
+def plot_map(
+    grid: Grid,
+    probability: Any,
+    red: Any,
+    *,
+    background: Scene | tuple[Scene, Any] | None = None,
+    outlines: Any = (),
+    threshold: float | None = None,
+    margin: float = 0.0,
+    palette: str = "paper",
+    width: float = 7.0,
+    ax: Axes | None = None,
+    point_size: float | None = None,
+    scale_bar: bool = True,
+    north_arrow: bool = True,
+    legend: bool = True,
+) -> Axes:
+    """Draw a landslide map: red points at window centres, yellow outlines, an image beneath.
+
+    Parameters
+    ----------
+    grid : Grid
+        The map's grid.
+    probability : array-like of float, shape ``grid.shape``
+        Probability of landslide, NaN for nodata. Drawn in grey where there is no background.
+    red : array-like of bool, shape ``grid.shape``
+        Pixels to mark with a point.
+    background : Scene, (Scene, bands) or None, default=None
+        The image: for a scene its Red, Green and Blue, else the hillshade of its DEM, else its
+        first band; for a pair ``"hillshade"``, or the bands named, one (grey) or three (red, green,
+        blue), or a composite such as ``"BAA"``; None draws the probability. Each band is stretched
+        between its 2nd and 98th percentile; nodata are hatched.
+    outlines : sequence of shapely Polygon or MultiPolygon
+        The inventory, in the grid's CRS.
+    threshold : float, default=None
+        Named in the legend if given.
+    margin : float, default=0
+        Pixels of the map to show beyond its edge, for the ground under the outermost windows.
+    palette : {"paper", "colorblind"}, default="paper"
+        Colours: the paper's red points and yellow inventory, or violet and yellow, which are told
+        apart in every form of colour blindness and in grey print, on light and on dark ground.
+    width : float, default=7.0
+        Width of a new figure in inches: 7 is a page of two columns, 3.4 one column. Texts have 7 to
+        9 points on paper, by the width of the map.
+    ax : matplotlib.axes.Axes, default=None
+        Axes to draw on; by default those of a new figure.
+    point_size : float, default=None
+        Diameter of the points in typographic points; by default larger for few and smaller for
+        many.
+    scale_bar, north_arrow, legend : bool, default=True
+        Whether to draw them. The arrow points to true north at the middle of the map, whatever way
+        the axes run; a map without a CRS has neither bar nor arrow, one on a pole no arrow. Bar and
+        arrow stand in the corners where they hide the fewest points and outlines.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The image is ``ax.images[0]``, the points and the outlines are collections labelled
+        ``"predicted landslide"`` and ``"inventory"``.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    SceneError
+        If the background has another CRS or shows none of the map's ground.
+    BandError
+        If bands are missing or their number is neither one nor three.
+    ValueError
+        If the arrays do not have the grid's shape, or the palette or the width is none.
+
+    References
+    ----------
+    Nava et al. (2021), section 3.3 and Figure 2.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from sklandslide.geodata.grid import Grid
+    >>> from sklandslide.plots.figure import plot_map
+    >>> grid = Grid(None, Affine(20, 0, 500, 0, -20, 900), (3, 4))
+    >>> probability = np.linspace(0, 1, 12).reshape(3, 4)
+    >>> ax = plot_map(grid, probability, probability > 0.8)
+    >>> points, = ax.collections
+    >>> points.get_offsets().data.tolist()
+    [[530.0, 850.0], [550.0, 850.0], [570.0, 850.0]]
+    >>> plt.close(ax.figure)
+    """
+    plt = _pyplot()
+    probability, red = np.asarray(probability), np.asarray(red, bool)
+    _check(grid, probability, red, palette, width)
+    colours = PALETTES[palette]
+    image, on = (probability, grid) if background is None else background_image(background, grid, margin)
+    margin = 0.0 if background is None else margin
+    new = ax is None
+    ax = _new_axes(plt, width) if ax is None else ax
+    drawn = _draw_image(ax, image, on)
+    _frame(ax, grid, margin)  # after the image, which brings limits and an aspect of its own
+    fit = partial(fit_figure, ax, grid, _ratio(grid, margin), _HIGHEST) if new else partial(draw_axes, ax, grid)
+    fit()
+    if background is None:
+        drawn.set_clim(0, 1)
+        _draw_colorbar(ax, drawn)
+        fit()  # beside the bar
+    handles = [_points_handle(red, threshold, colours)]
+    handles += [_outlines_handle(colours)] if len(outlines) else []
+    handles += [] if np.isfinite(image).all() else [_nodata_handle()]
+    if legend:
+        draw_legend(ax, handles, grow=new)
+    # From here on sizes depend on the size of the axes, which stands now.
+    busy = [_draw_points(ax, grid, red, colours, point_size)]
+    busy += _draw_outlines(ax, outlines, colours) if len(outlines) else []
+    places = np.concatenate(busy)
+    corner = draw_north_arrow(ax, grid, places) if north_arrow else None
+    if scale_bar and grid.crs is not None:
+        draw_scale_bar(ax, grid, places, corner)
+    return ax
+
+
+def _check(grid: Grid, probability: np.ndarray, red: np.ndarray, palette: str, width: float) -> None:
+    if not probability.shape == red.shape == grid.shape:
+        raise ValueError(
+            f"probability has shape {probability.shape}, red {red.shape} and the grid "
+            f"{grid.shape}; they must be equal. Give the arrays of the map that the grid belongs "
+            "to."
+        )
+    if palette not in PALETTES:
+        raise ValueError(f"palette={palette!r} is none of {', '.join(map(repr, PALETTES))}. Choose one of them.")
+    if isinstance(width, bool) or not isinstance(width, int | float | np.number) or not 2 <= width <= 100:
+        raise ValueError(
+            f"width={width!r} is no width of a figure in inches; it is a number from 2 to 100. Give 7 for a page "
+            "of two columns, 3.4 for one column."
+        )
+
+
+def _new_axes(plt: Any, width: float) -> Axes:
+    """Axes of a new figure, to be fitted; without a layout, which a style may bring along."""
+    return plt.figure(figsize=(width, width), layout="none").add_axes((0.2, 0.2, 0.6, 0.6), anchor="N")
+
+
+def _pyplot() -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            'Drawing a map needs matplotlib, which is not installed. Install it with: pip install "sklandslide[plot]"'
+        ) from error
+    return pyplot
+
+
+def _draw_image(ax: Axes, image: np.ndarray, grid: Grid) -> Any:
+    """Place an image by its grid's transform; NaN is left transparent."""
+    from matplotlib import colormaps
+    from matplotlib.transforms import Affine2D
+
+    t, (rows, cols) = grid.transform, grid.shape
+    if image.ndim == 3:
+        known = np.isfinite(image).all(axis=-1, keepdims=True)
+        image = np.concatenate([np.where(known, image, 0), known], axis=-1)
+    drawn = ax.imshow(
+        image,
+        cmap=colormaps["gray"],
+        extent=(0, cols, rows, 0),
+        transform=Affine2D.from_values(t.a, t.d, t.b, t.e, t.c, t.f) + ax.transData,
+        zorder=1,
+    )
+    ax.patch.set(**_HATCHED)
+    return drawn
+
+
+def _ratio(grid: Grid, margin: float) -> float:
+    """Height of the map on paper over its width."""
+    across, up = np.ptp(corners_of(grid, margin), axis=0)
+    return float(up / across * aspect(grid))
+
+
+def _frame(ax: Axes, grid: Grid, margin: float) -> None:
+    corners = corners_of(grid, margin)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    ax.set_aspect(aspect(grid))
+
+
+def _draw_colorbar(ax: Axes, image: Any) -> None:
+    """Beside the map and as high as it; a bar that the layout places would be higher."""
+    width = size_in_points(ax)[0]
+    size = text_size(width)
+    beside = ax.inset_axes((1 + 6 / width, 0, size / width, 1))
+    bar = ax.figure.colorbar(image, cax=beside)
+    bar.set_label("Probability", fontsize=size)
+    bar.ax.tick_params(labelsize=size, length=3, pad=2)
+
+
+def _points_handle(red: np.ndarray, threshold: float | None, colours: Palette) -> Any:
+    from matplotlib.lines import Line2D
+
+    rule = "" if threshold is None else f", probability \u2265 {threshold:g}"
+    rim = colours.points_rim
+    return Line2D(
+        [], [], color=colours.points, marker="o", markersize=5, linestyle="", markeredgewidth=_RIM if rim else 0,
+        markeredgecolor=rim, label=f"Predicted landslide{rule} ({np.count_nonzero(red):,} windows)",
+    )  # fmt: skip
+
+
+def _draw_points(ax: Axes, grid: Grid, red: np.ndarray, colours: Palette, size: float | None) -> np.ndarray:
+    """Returns the points' map coordinates."""
+    rows, cols = np.nonzero(red)
+    xy = grid.xy(rows + 0.5, cols + 0.5)
+    size = _point_size(ax, grid.shape, len(xy)) if size is None else size
+    common: dict[str, Any] = {"marker": "o", "linewidths": 0, "rasterized": len(xy) > 5000, "snap": False}
+    if colours.points_rim:
+        # Beneath all points, so that it runs about groups of them and does not pale their inside.
+        ax.scatter(
+            xy[:, 0], xy[:, 1], s=(size + 2 * _RIM) ** 2, c=colours.points_rim, zorder=2.9, label="_rim", **common
+        )
+    ax.scatter(xy[:, 0], xy[:, 1], s=size**2, c=colours.points, zorder=3, label="predicted landslide", **common)
+    return xy
+
+
+def _point_size(ax: Axes, shape: tuple[int, int], n_points: int) -> float:
+    """Diameter: a little less than the distance of windows, but readable where few."""
+    width, height = size_in_points(ax)
+    spacing = min(width / shape[1], height / shape[0])
+    # All points together may hide about two per cent of the image before they shrink.
+    scattered = (0.02 * width * height / max(n_points, 1)) ** 0.5
+    return float(np.clip(max(0.8 * spacing, scattered), _SMALLEST, _LARGEST))
+
+
+def _outlines_handle(colours: Palette) -> Any:
+    from matplotlib.lines import Line2D
+
+    effects = _rim_of_lines(colours, 1.5)
+    return Line2D([], [], color=colours.outlines, linewidth=1.5, path_effects=effects, label="Landslide inventory")
+
+
+def _rim_of_lines(colours: Palette, width: float) -> list[Any]:
+    """Yellow is lost on bright ground without a darker edge."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2 * width, foreground=colours.outlines_rim)]
+
+
+def _draw_outlines(ax: Axes, outlines: Any, colours: Palette) -> list[np.ndarray]:
+    """Returns the map coordinates of each ring."""
+    import shapely
+    from matplotlib.collections import LineCollection
+
+    rings = shapely.get_rings(shapely.get_parts(np.asarray(outlines, dtype=object)))
+    width = _line_width(ax, rings)
+    segments = [shapely.get_coordinates(ring) for ring in rings]
+    lines = LineCollection(
+        segments, colors=colours.outlines, linewidths=width, zorder=4, label="inventory",
+        path_effects=_rim_of_lines(colours, width),
+    )  # fmt: skip
+    ax.add_collection(lines, autolim=False)
+    return segments
+
+
+def _line_width(ax: Axes, rings: Any) -> float:
+    """Thin enough that the typical outline leaves its inside visible."""
+    import shapely
+
+    boxes = shapely.bounds(rings)
+    low, high = ax.get_xlim()
+    across = np.median(boxes[:, 2] - boxes[:, 0]) / abs(high - low) * size_in_points(ax)[0]
+    return float(np.clip(0.2 * across, 0.4, 1.2))
+
+
+def _nodata_handle() -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(label="No data", **_HATCHED)

@@ -1,0 +1,195 @@
+"""The image under a drawn map: bands or a hillshade of a scene, averaged to a printable size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..composites import band_inputs, resolve_composite
+from ..exceptions import BandError, SceneError
+from ..geodata import Grid, Window, metres_per_unit, tiles
+
+if TYPE_CHECKING:
+    from ..geodata import Scene
+
+__all__ = ["background_image", "corners_of"]
+
+# A printed figure shows no more pixels a side than this; larger backgrounds are averaged.
+_MAX_SIDE = 2000
+# Pixels read at once while averaging.
+_TILE = 1024
+# Shares of the values, in per cent, that a stretch clips at either end: what GIS programs use.
+_STRETCH = (2.0, 98.0)
+# Light from the north-west at 45 degrees, the convention of hillshading.
+_AZIMUTH, _ALTITUDE = 315.0, 45.0
+
+
+def background_image(background: Any, grid: Grid, margin: float) -> tuple[np.ndarray, Grid]:
+    """Read the image of a map's ground.
+
+    Parameters
+    ----------
+    background : Scene or (Scene, bands)
+        As in `sklandslide.plots.figure.plot_map`.
+    grid : Grid
+        The map's grid.
+    margin : float
+        Pixels of the map to show beyond its edge.
+
+    Returns
+    -------
+    image : ndarray of shape (rows, cols) or (rows, cols, 3), float32
+        Values 0 to 1, NaN for nodata.
+    grid : Grid
+        The image's own grid.
+
+    Raises
+    ------
+    SceneError
+        If the background is no scene, has another CRS or shows none of the map's ground.
+    BandError
+        If bands, or the DEM for a hillshade, are missing, or the number of bands is neither one nor
+        three.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from sklandslide.plots.imagery import background_image
+    >>> from sklandslide.geodata.scene import Scene
+    >>> scene = Scene.from_arrays({"Red": np.eye(4)}, transform=Affine(1, 0, 0, 0, -1, 4))
+    >>> image, grid = background_image(scene, scene.grid, margin=0)
+    >>> image[0].tolist()
+    [1.0, 0.0, 0.0, 0.0]
+    """
+    scene, wanted = background if isinstance(background, tuple) else (background, None)
+    if not (hasattr(scene, "read") and hasattr(scene, "grid") and hasattr(scene, "bands")):
+        raise SceneError(f"background={background!r} is no image. Give a Scene, a pair (Scene, ['VV_after']), or None.")
+    window = _window_of(scene.grid, grid, margin)
+    recipe = _recipe(wanted, scene.bands)
+    shade = recipe is None
+    recipe = ("DEM",) if recipe is None else recipe
+    values, on = _read_averaged(scene, recipe, window)
+    if shade:
+        return _stretch(_hillshade(values[..., 0], on)), on
+    stretched = [_stretch(values[..., i]) for i in range(len(recipe))]
+    return stretched[0] if len(recipe) == 1 else np.stack(stretched, axis=-1), on
+
+
+def _recipe(wanted: Any, available: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Bands to draw, or None for the hillshade."""
+    if wanted is None:
+        if {"Red", "Green", "Blue"} <= set(available):
+            return ("Red", "Green", "Blue")
+        return None if "DEM" in available else (available[0],)
+    # A band of that name is what its owner means by it.
+    if isinstance(wanted, str) and wanted == "hillshade" and wanted not in available:
+        if "DEM" not in available:
+            raise BandError(
+                f"The background has no DEM to shade; it has the bands {', '.join(available)}. Give a scene with a "
+                "band DEM, or name one of the bands in place of 'hillshade'."
+            )
+        return None
+    recipe = resolve_composite([wanted] if wanted in available else wanted, available)
+    if len(recipe) not in (1, 3):
+        raise BandError(
+            f"The background has {len(recipe)} bands ({', '.join(recipe)}); an image has one "
+            "(grey) or three (red, green, blue). Name one or three."
+        )
+    return recipe
+
+
+def _window_of(scene: Grid, grid: Grid, margin: float) -> Window:
+    """Find the scene's pixels under the map and its margin."""
+    if scene.crs != grid.crs:
+        names = ["no CRS" if g.crs is None else g.crs.to_string() for g in (scene, grid)]
+        raise SceneError(
+            f"The background has {names[0]} and the map {names[1]}; they must have the same. Give "
+            "the scene that the map was made from, or one in the map's CRS."
+        )
+    corners = scene.rowcol(corners_of(grid, margin))
+    # A corner on a pixel's edge takes in no further pixel, whatever the last bits say.
+    low = np.maximum(np.floor(corners.min(axis=0) + 1e-6).astype(int), 0)
+    high = np.minimum(np.ceil(corners.max(axis=0) - 1e-6).astype(int), scene.shape)
+    if (high <= low).any():
+        raise SceneError(
+            f"The background shows none of the map's ground: it covers {scene.bounds}, the map "
+            f"{grid.bounds} (left, bottom, right, top). Give the scene that the map was made from."
+        )
+    return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+
+
+def corners_of(grid: Grid, margin: float) -> np.ndarray:
+    """Map coordinates of the four corners of a grid grown by `margin` pixels, shape (4, 2)."""
+    rows, cols = grid.shape
+    row, col = np.array([-margin, rows + margin]), np.array([-margin, cols + margin])
+    return grid.xy(row[[0, 0, 1, 1]], col[[0, 1, 0, 1]])
+
+
+def _read_averaged(scene: Scene, recipe: tuple[str, ...], window: Window) -> tuple[np.ndarray, Grid]:
+    """Read bands and differences, averaged to at most `_MAX_SIDE` pixels a side, tile by tile."""
+    factor = -(-max(window.height, window.width) // _MAX_SIDE)
+    shape = -(-window.height // factor), -(-window.width // factor)
+    out = np.full((*shape, len(recipe)), np.nan, np.float32)
+    size = factor * max(1, _TILE // factor)
+    for tile in tiles((window.height, window.width), size):
+        where = Window(window.row_off + tile.row_off, window.col_off + tile.col_off, tile.height, tile.width)
+        values = _average(_read_recipe(scene, recipe, where), factor)
+        row, col = tile.row_off // factor, tile.col_off // factor
+        out[row : row + values.shape[0], col : col + values.shape[1]] = values
+    return out, scene.grid.rescale(window.row_off, window.col_off, factor, shape)
+
+
+def _read_recipe(scene: Scene, recipe: tuple[str, ...], window: Window) -> np.ndarray:
+    names = sorted({name for band in recipe for name in band_inputs(band)})
+    values = dict(zip(names, np.moveaxis(scene.read(names, window), -1, 0), strict=True))
+    layers = []
+    for band in recipe:
+        first, *second = (values[name] for name in band_inputs(band))
+        layers.append(first - second[0] if second else first)
+    return np.stack(layers, axis=-1)
+
+
+def _average(values: np.ndarray, factor: int) -> np.ndarray:
+    """Average blocks of `factor` x `factor` pixels, NaN left out; the last may be smaller."""
+    if factor == 1:
+        return values
+    pad = [(0, -values.shape[0] % factor), (0, -values.shape[1] % factor), (0, 0)]
+    values = np.pad(values, pad, constant_values=np.nan)
+    rows, cols, bands = values.shape
+    blocks = values.reshape(rows // factor, factor, cols // factor, factor, bands)
+    count = np.isfinite(blocks).sum(axis=(1, 3))
+    total = np.nansum(blocks, axis=(1, 3), dtype=np.float64)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _stretch(values: np.ndarray) -> np.ndarray:
+    """Scale the usual range of the values to 0 to 1."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return values
+    low, high = np.percentile(finite, _STRETCH)
+    if high <= low:
+        # Nearly constant: the percentiles coincide, the extremes may not.
+        low, high = float(finite.min()), float(finite.max())
+    if high <= low:
+        return np.where(np.isfinite(values), np.float32(0.5), np.nan)
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+def _hillshade(heights: np.ndarray, grid: Grid) -> np.ndarray:
+    """Brightness of a matt surface lit from the north-west, 0 to 1."""
+    if min(heights.shape) < 2:
+        return heights
+    by_row, by_col = np.gradient(heights.astype(np.float64))
+    t = grid.transform
+    metres_x, metres_y = metres_per_unit(grid, Window(0, 0, *grid.shape))
+    # From change per row and column to change per map unit east and north, as in `terrain`.
+    determinant = t.a * t.e - t.b * t.d
+    east = (t.e * by_col - t.d * by_row) / determinant / metres_x
+    north = (t.a * by_row - t.b * by_col) / determinant / metres_y
+    azimuth, altitude = np.radians(_AZIMUTH), np.radians(_ALTITUDE)
+    towards = np.sin(azimuth) * east + np.cos(azimuth) * north
+    shade = np.sin(altitude) - np.cos(altitude) * towards
+    return np.clip(shade / np.sqrt(1 + east**2 + north**2), 0, 1).astype(np.float32)

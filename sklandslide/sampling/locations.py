@@ -1,0 +1,315 @@
+"""X: map coordinates that carry the scene they lie on, and the reading of patches about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..exceptions import SceneError
+from ..geodata import keeping_open
+from .regions import regions
+
+__all__ = ["Locations", "read_patches", "valid_patches"]
+
+# Patches are copied in groups of about this many bytes, which stay in the processor's cache on their way.
+_GROUP = 2**21
+
+
+class Locations:
+    """Map coordinates on one or several scenes: the X of every estimator in this package.
+
+    An array-like of shape (n_samples, 2), indexed by row like an array, so that scikit-learn's splitters, searches
+    and meta-estimators handle it unchanged. Rows give `Locations`; columns (``X[:, 0]``) give plain arrays.
+
+    Parameters
+    ----------
+    scene : Scene
+        The scene that all of `xy` lies on. Several scenes are joined with `concatenate`.
+    xy : array-like of shape (n_samples, 2)
+        Map coordinates in the scene's coordinate system, held as float64 (float32 loses decimetres).
+
+    Attributes
+    ----------
+    xy : ndarray of shape (n_samples, 2), float64, read-only
+    scenes : tuple of Scene
+    scene_index : ndarray of shape (n_samples,), int64, read-only
+        Which of `scenes` each row lies on.
+
+    Raises
+    ------
+    SceneError
+        If `xy` has another shape or coordinates that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from sklandslide import Locations, Scene
+    >>> scene = Scene.from_arrays({"Red": np.zeros((9, 9))}, transform=Affine(1, 0, 0, 0, -1, 9))
+    >>> X = Locations(scene, [[1.5, 7.5], [4.5, 4.5], [6.5, 2.5]])
+    >>> X.shape, X[1:].shape, X[:, 0]
+    ((3, 2), (2, 2), array([1.5, 4.5, 6.5]))
+    """
+
+    def __init__(self, scene: Any, xy: Any) -> None:
+        xy = np.array(xy, dtype=np.float64)
+        if xy.ndim != 2 or xy.shape[1] != 2:
+            raise SceneError(f"xy has shape {xy.shape}; map coordinates have shape (n_samples, 2).")
+        if not np.isfinite(xy).all():
+            row = int(np.flatnonzero(~np.isfinite(xy).all(axis=1))[0])
+            raise SceneError(f"xy holds {xy[row]} at row {row}; map coordinates must be finite. Drop such rows.")
+        if not hasattr(scene, "read") or not hasattr(scene, "grid"):
+            raise SceneError(
+                f"Locations need the Scene that they lie on, not {type(scene).__name__}: Locations(scene, xy)."
+            )
+        self._set((scene,), np.zeros(len(xy), np.int64), xy)
+
+    def _set(self, scenes: tuple[Any, ...], scene_index: np.ndarray, xy: np.ndarray) -> None:
+        for array in (scene_index, xy):
+            array.flags.writeable = False
+        self.scenes, self.scene_index, self.xy = scenes, scene_index, xy
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._set(**state)
+
+    @classmethod
+    def _make(cls, scenes: tuple[Any, ...], scene_index: np.ndarray, xy: np.ndarray) -> Locations:
+        new = cls.__new__(cls)
+        new._set(scenes, scene_index, xy)
+        return new
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Locations]) -> Locations:
+        """Join the rows of several Locations, on the same or on different scenes.
+
+        Parameters
+        ----------
+        parts : sequence of Locations
+
+        Returns
+        -------
+        Locations
+            Rows in the order given.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from affine import Affine
+        >>> from sklandslide import Locations, Scene
+        >>> a, b = (Scene.from_arrays({"Red": np.full((9, 9), v)}, transform=Affine(1, 0, 0, 0, -1, 9))
+        ...         for v in (0.0, 1.0))
+        >>> X = Locations.concatenate([Locations(a, [[4.5, 4.5]]), Locations(b, [[4.5, 4.5]])])
+        >>> len(X), len(X.scenes)
+        (2, 2)
+        """
+        if not parts:
+            raise SceneError("There are no Locations to concatenate. Give at least one.")
+        scenes: list[Any] = []
+        index = []
+        for part in parts:
+            place = []
+            for scene in part.scenes:
+                known = next((i for i, s in enumerate(scenes) if s is scene or s == scene), None)
+                if known is None:
+                    known = len(scenes)
+                    scenes.append(scene)
+                place.append(known)
+            index.append(np.array(place, np.int64)[part.scene_index])
+        return cls._make(tuple(scenes), np.concatenate(index), np.concatenate([part.xy for part in parts]))
+
+    def map_scenes(self, function: Callable[[Any], Any]) -> Locations:
+        """Put the same rows on other scenes.
+
+        Parameters
+        ----------
+        function : callable
+            From a scene to one on the same grid, such as a view of other bands.
+
+        Returns
+        -------
+        Locations
+        """
+        return self._make(tuple(function(s) for s in self.scenes), self.scene_index, self.xy)
+
+    def patch_extent(self, patch_size: int) -> tuple[float, float]:
+        """Width and height of a patch on the map, in the units of X: the largest over the scenes.
+
+        Used as the `buffer` of `SpatialBlockKFold`, it keeps training and test patches apart.
+
+        Parameters
+        ----------
+        patch_size : int
+            Pixels a side.
+
+        Returns
+        -------
+        (float, float)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from affine import Affine
+        >>> from sklandslide import Locations, Scene
+        >>> scene = Scene.from_arrays({"Red": np.zeros((9, 9))}, transform=Affine(10, 0, 0, 0, -10, 90))
+        >>> Locations(scene, [[45, 45]]).patch_extent(5)
+        (50.0, 50.0)
+        """
+        extents = np.array([s.grid.pixel_extent for s in self.scenes]) * patch_size
+        return float(extents[:, 0].max()), float(extents[:, 1].max())
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_samples, 2)."""
+        return self.xy.shape
+
+    @property
+    def ndim(self) -> int:
+        """2."""
+        return 2
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Float64."""
+        return self.xy.dtype
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple):
+            rows, *rest = key
+            # scikit-learn indexes rows as X[key, ...]
+            if not rest or (len(rest) == 1 and _takes_all(rest[0])):
+                return self[rows]
+            return self.xy[key]
+        if isinstance(key, Integral):
+            return self.xy[key]
+        key = np.arange(len(self))[key]
+        return self._make(self.scenes, self.scene_index[key], self.xy[key])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False and dtype not in (None, self.xy.dtype):
+            raise ValueError(f"Locations are float64; they cannot become {dtype} without a copy.")
+        return np.array(self.xy, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        scenes = "\n ".join(repr(s) for s in self.scenes)
+        return f"<{len(self)} Locations on {len(self.scenes)} scene(s)\n {scenes}>"
+
+
+def _takes_all(key: Any) -> bool:
+    return key is Ellipsis or (isinstance(key, slice) and key == slice(None))
+
+
+def read_patches(X: Locations, patch_size: int) -> np.ndarray:
+    """Cut the patch about each location out of its scene.
+
+    Parameters
+    ----------
+    X : Locations
+    patch_size : int
+        Pixels a side.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, patch_size, patch_size, n_bands), float32
+        NaN for nodata.
+
+    Raises
+    ------
+    SceneError
+        If a patch does not fit its scene, or the scenes have different numbers of bands.
+    """
+    counts = {len(scene.bands) for scene in X.scenes}
+    if len(counts) > 1:
+        raise SceneError(
+            f"The scenes of X have {sorted(counts)} bands, so their patches cannot be stacked. Put a BandStacker "
+            "before the PatchSampler."
+        )
+    if (outside := ~_fits(X, patch_size)).any():
+        row = int(np.flatnonzero(outside)[0])
+        raise SceneError(
+            f"{outside.sum()} of {len(X)} patches of {patch_size} pixels do not fit the scene, the first at "
+            f"x, y = {X.xy[row].tolist()} (row {row}). Drop these locations or use a smaller patch_size; "
+            "sample_polygons refuses them itself."
+        )
+    out = np.empty((len(X), patch_size, patch_size, counts.pop()), np.float32)
+    lines = out.reshape(len(out), patch_size, patch_size * out.shape[-1])
+    with keeping_open():
+        for rows, pixels, first in _regions(X, patch_size):
+            windows = _windows(pixels, patch_size)
+            step = max(1, _GROUP // lines[0].nbytes)
+            for i in range(0, len(rows), step):
+                row, col = first[i : i + step].T
+                lines[rows[i : i + step]] = windows[row, col]
+    return out
+
+
+def _windows(pixels: np.ndarray, patch_size: int) -> np.ndarray:
+    """Every window of an image, by its first row and column; a line of pixels and bands is one axis.
+
+    Longer runs of memory are copied faster.
+    """
+    height, width, bands = pixels.shape
+    line, pixel, value = pixels.strides
+    shape = (height - patch_size + 1, width - patch_size + 1, patch_size, patch_size * bands)
+    return as_strided(pixels, shape, (line, pixel, line, value), writeable=False)
+
+
+def valid_patches(X: Locations, patch_size: int, bands: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which patches fit their scene, and which of these hold no nodata.
+
+    Parameters
+    ----------
+    X : Locations
+    patch_size : int
+        Pixels a side.
+    bands : sequence of str, default=None
+        The bands whose nodata matters; all by default.
+
+    Returns
+    -------
+    fits, valid : ndarray of shape (n_samples,), bool
+        `valid` is False where `fits` is.
+    """
+    fits = _fits(X, patch_size)
+    inside = np.flatnonzero(fits)
+    valid = np.zeros(len(X), bool)
+    with keeping_open():
+        for rows, pixels, first in _regions(X[inside], patch_size, bands):
+            clean = windows_without(np.isnan(pixels).any(axis=-1), patch_size)
+            valid[inside[rows]] = clean[first[:, 0], first[:, 1]]
+    return fits, valid
+
+
+def windows_without(mask: np.ndarray, patch_size: int) -> np.ndarray:
+    """For each window of a 2-D mask, by its first pixel, tell whether the mask is False all over it."""
+    total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32 if mask.size < 2**31 else np.int64)
+    np.cumsum(np.cumsum(mask, axis=0, dtype=total.dtype), axis=1, out=total[1:, 1:])
+    p = patch_size
+    return total[p:, p:] - total[:-p, p:] - total[p:, :-p] + total[:-p, :-p] == 0
+
+
+def _fits(X: Locations, patch_size: int) -> np.ndarray:
+    fits = np.zeros(len(X), bool)
+    for i, scene in enumerate(X.scenes):
+        rows = np.flatnonzero(X.scene_index == i)
+        first = scene.grid.window_origins(X.xy[rows], patch_size)
+        last = np.array(scene.grid.shape) - patch_size
+        fits[rows] = ((first >= 0) & (first <= last)).all(axis=1)
+    return fits
+
+
+def _regions(
+    X: Locations, patch_size: int, bands: Sequence[str] | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Read what the patches of X cover: rows of X, pixels, and where in them the patches of these rows begin."""
+    for i, scene in enumerate(X.scenes):
+        rows = np.flatnonzero(X.scene_index == i)
+        first = scene.grid.window_origins(X.xy[rows], patch_size)
+        for which, pixels, place in regions(scene, first, patch_size, bands):
+            yield rows[which], pixels, place

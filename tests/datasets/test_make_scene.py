@@ -1,0 +1,719 @@
+"""The embedded scene: the same by seed, in memory and on disk, and no easier than real data."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.features import rasterize
+from scipy import ndimage
+
+from sklandslide import Scene
+from sklandslide.datasets import _terrain, make_scene
+from sklandslide.datasets._noise import Noise, Seeds, grow, white
+from sklandslide.datasets._radar import MARGIN
+from sklandslide.datasets._site import Look, Site
+from sklandslide.datasets._viewing import View
+from sklandslide.exceptions import InventoryError, OutputExistsError, SceneError
+from sklandslide.geodata.grid import Window
+
+RADAR = ["VV_before", "VH_before", "VV_after", "VH_after", "VV_after2", "VH_after2"]
+BANDS = [*RADAR, "DEM", "Red", "Green", "Blue"]
+SMALL = {"shape": (96, 130), "random_state": 3}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return make_scene(**SMALL)
+
+
+class Facts:
+    """Pixels and polygons of the default scene, read once."""
+
+    def __init__(self, seed):
+        self.scene, self.polygons = make_scene(random_state=seed)
+        read = [*BANDS, "Slope"]
+        self.band = dict(zip(read, np.moveaxis(self.scene.read(read), -1, 0), strict=True))
+        self.landslide = (self.polygons["class"] == "landslide").to_numpy()
+        numbered = zip(self.polygons.geometry, range(1, len(self.polygons) + 1), strict=True)
+        self.number = rasterize(numbered, self.scene.grid.shape, transform=self.scene.grid.transform, dtype="int32")
+        self.inside = np.isin(self.number, np.flatnonzero(self.landslide) + 1)
+
+    def difference(self, pol, date="after"):
+        return self.band[f"{pol}_{date}"] - self.band[f"{pol}_before"]
+
+    def per_polygon(self, image, statistic=ndimage.mean, least=1):
+        """Statistic of the landslides and of the others that have at least so many pixels."""
+        index = np.arange(1, len(self.polygons) + 1)
+        enough = np.bincount(self.number.ravel(), minlength=len(index) + 1)[1:] >= least
+        values = np.full(len(index), np.nan)
+        values[enough] = statistic(image, self.number, index[enough])
+        return values[self.landslide & enough], values[~self.landslide & enough]
+
+
+@pytest.fixture(scope="module")
+def default():
+    return Facts(0)
+
+
+def d_prime(a, b):
+    return (a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2)
+
+
+def auc(positive, negative):
+    return np.mean(positive[:, None] > negative[None, :])
+
+
+def lag_one(image, axis):
+    image = np.moveaxis(image - image.mean(), axis, 0)
+    return np.mean(image[1:] * image[:-1]) / image.var()
+
+
+def best_f1(score, truth):
+    """F1 of the best threshold, of a hundred and more."""
+    best = 0.0
+    for threshold in np.quantile(score, np.linspace(0.02, 0.998, 150)):
+        found = score > threshold
+        best = max(best, 2 * np.sum(found & truth) / (found.sum() + truth.sum()))
+    return best
+
+
+# --- the contract --------------------------------------------------------------------------------
+
+
+def test_bands_units_dtype_and_shape(small):
+    scene, polygons = small
+    assert set(scene.bands) == {*BANDS, "Slope"}
+    assert dict(scene.units) == dict.fromkeys(RADAR, "dB")
+    assert scene.grid.shape == SMALL["shape"]
+    assert scene.grid.transform == Affine(10, 0, scene.grid.transform.c, 0, -10, scene.grid.transform.f)
+    assert scene.grid.crs.to_epsg() == 32654
+    pixels = scene.read(BANDS)
+    assert pixels.dtype == np.float32
+    assert np.isfinite(pixels).all()
+    assert isinstance(polygons, geopandas.GeoDataFrame)
+    assert polygons.crs == scene.grid.crs
+
+
+def test_same_seed_same_scene_and_another_seed_another(small):
+    scene, polygons = small
+    again, polygons_again = make_scene(**SMALL)
+    assert np.array_equal(scene.read(BANDS), again.read(BANDS))
+    assert polygons.equals(polygons_again)
+    other, other_polygons = make_scene(shape=SMALL["shape"], random_state=4)
+    for band in BANDS:
+        assert not np.array_equal(scene.read(band), other.read(band)), band
+    assert not polygons.equals(other_polygons)
+
+
+def test_random_state_in_the_sense_of_scikit_learn():
+    def dem(random_state):
+        return make_scene(shape=(64, 64), n_dates=2, random_state=random_state)[0].read("DEM")
+
+    assert np.array_equal(dem(np.random.RandomState(5)), dem(5))
+    assert np.array_equal(dem(np.random.default_rng(5)), dem(np.random.default_rng(5)))
+    stream = np.random.RandomState(5)
+    assert not np.array_equal(dem(stream), dem(stream))
+    assert not np.array_equal(dem(None), dem(None))
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_global_random_state_is_untouched(random_state):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the state that must not move
+    position = np.random.get_state()[2]  # noqa: NPY002
+    make_scene(shape=(64, 64), random_state=random_state)
+    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert np.random.get_state()[2] == position  # noqa: NPY002
+
+
+def test_two_dates_are_the_first_two_of_three(small):
+    scene, polygons = make_scene(**SMALL, n_dates=2)
+    kept = [band for band in BANDS if not band.endswith("after2")]
+    assert set(scene.bands) == {*kept, "Slope"}
+    assert np.array_equal(scene.read(kept), small[0].read(kept))
+    assert polygons.equals(small[1])
+
+
+def test_linear_is_power_of_the_decibels(small):
+    scene, _ = make_scene(**SMALL, units="linear")
+    assert dict(scene.units) == dict.fromkeys(RADAR, "linear")
+    power = 10 ** (small[0].read(RADAR).astype(float) / 10)
+    np.testing.assert_allclose(scene.read(RADAR), power, rtol=1e-5)
+    rest = ["DEM", "Red", "Green", "Blue"]
+    assert np.array_equal(scene.read(rest), small[0].read(rest))
+
+
+def test_other_pixel_size_and_crs():
+    scene, polygons = make_scene(shape=(80, 64), pixel_size=20, crs=32611, random_state=1)
+    assert scene.grid.pixel_extent == (20.0, 20.0)
+    assert scene.grid.crs.to_epsg() == polygons.crs.to_epsg() == 32611
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+def test_files_hold_the_pixels_in_memory(small, tmp_path):
+    folder = tmp_path / "new" / "scene"
+    scene, polygons = make_scene(**SMALL, directory=folder)
+    assert {path.name for path in folder.iterdir()} == {f"{b}.tif" for b in BANDS} | {"polygons.gpkg"}
+    assert scene.grid == small[0].grid
+    assert dict(scene.units) == dict(small[0].units)
+    every = [*BANDS, "Slope"]
+    assert np.array_equal(scene.read(every), small[0].read(every))
+    stored = geopandas.read_file(folder / "polygons.gpkg")
+    assert stored.crs == polygons.crs == small[1].crs
+    for frame in (polygons, stored):
+        assert list(frame["class"]) == list(small[1]["class"])
+        assert list(frame["id"]) == list(small[1]["id"])
+        assert frame.geometry.geom_equals_exact(small[1].geometry, 1e-6).all()
+
+
+def test_files_are_tiled_deflate_with_nodata(tmp_path):
+    make_scene(shape=(300, 270), n_dates=2, random_state=0, directory=tmp_path)
+    for name, dtype in (("VV_after", "float32"), ("DEM", "float32"), ("Red", "uint16")):
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            assert file.dtypes == (dtype,)
+            assert file.profile["tiled"]
+            assert file.block_shapes == [(256, 256)]
+            assert file.compression.name == "deflate"
+            assert file.nodata == 0 if dtype == "uint16" else np.isnan(file.nodata)
+
+
+def test_existing_files_are_kept_unless_overwrite(tmp_path):
+    (tmp_path / "Red.tif").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"Red\.tif.*overwrite=True"):
+        make_scene(**SMALL, directory=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["Red.tif"]
+    assert (tmp_path / "Red.tif").read_text() == "mine"
+    make_scene(**SMALL, directory=tmp_path, overwrite=True)
+    scene, _ = make_scene(shape=SMALL["shape"], random_state=4, directory=tmp_path, overwrite=True)
+    memory, polygons = make_scene(shape=SMALL["shape"], random_state=4)
+    assert np.array_equal(scene.read("Red"), memory.read("Red"))
+    assert len(geopandas.read_file(tmp_path / "polygons.gpkg")) == len(polygons)
+
+
+def test_directory_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputExistsError, match="is a file"):
+        make_scene(**SMALL, directory=tmp_path / "file")
+
+
+# --- polygons --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("shape", [(64, 64), (64, 200), (150, 90)])
+def test_polygons_of_any_scene(shape, seed):
+    scene, polygons = make_scene(shape=shape, n_dates=2, random_state=seed)
+    assert set(polygons.columns) == {"class", "id", "geometry"}
+    assert set(polygons["class"]) == {"landslide", "non-landslide"}
+    check_polygons(scene, polygons)
+
+
+def check_polygons(scene, polygons):
+    assert polygons["id"].is_unique
+    assert polygons.geometry.is_valid.all()
+    assert (polygons.geom_type == "Polygon").all()
+    left, bottom, right, top = scene.grid.bounds
+    bounds = polygons.total_bounds
+    assert (bounds[:2] >= [left, bottom]).all()
+    assert (bounds[2:] <= [right, top]).all()
+    landslides = polygons[polygons["class"] == "landslide"]
+    others = polygons[polygons["class"] == "non-landslide"].reset_index()
+    assert others.distance(landslides.union_all()).min() >= 80
+    pairs = geopandas.sjoin(others, others[["geometry"]], predicate="intersects")
+    assert (pairs.index == pairs["index_right"]).all()
+
+
+def test_enough_polygons_for_spatial_folds(default):
+    polygons = default.polygons
+    check_polygons(default.scene, polygons)
+    assert 90 <= default.landslide.sum() <= 150
+    assert 40 <= (~default.landslide).sum() <= 60
+    boxes = polygons[~default.landslide].area
+    assert boxes.between(19_000, 151_000).all()
+    # both classes in each quarter of the scene
+    left, bottom, right, top = default.scene.grid.bounds
+    centre = polygons.representative_point()
+    quarter = (centre.x > (left + right) / 2) * 2 + (centre.y > (bottom + top) / 2)
+    assert polygons.groupby([quarter, "class"]).size().shape == (8,)
+
+
+def test_density_is_per_area():
+    few = make_scene(shape=(300, 300), density=2, n_dates=2, random_state=0)[1]
+    many = make_scene(shape=(300, 300), density=8, n_dates=2, random_state=0)[1]
+    assert 14 <= (few["class"] == "landslide").sum() <= 18
+    assert 40 <= (many["class"] == "landslide").sum() <= 72
+
+
+def test_sizes_and_shapes_as_in_iburi(default):
+    landslides = default.polygons[default.landslide]
+    small, middle, large = np.percentile(landslides.area, [10, 50, 90])
+    assert 700 <= small <= 1800
+    assert 3000 <= middle <= 6000
+    assert 18_000 <= large <= 45_000
+    corners = np.array([np.array(b.exterior.coords) for b in landslides.minimum_rotated_rectangle()])
+    sides = np.hypot(*np.moveaxis(np.diff(corners[:, :3], axis=1), -1, 0))
+    assert 1.5 <= np.median(sides.max(1) / sides.min(1)) <= 2.5
+    longest = sides.argmax(1)
+    rows = np.arange(len(corners))
+    along = corners[rows, longest + 1] - corners[rows, longest]
+    bearing = np.degrees(np.arctan2(along[:, 1], along[:, 0])) % 180
+    assert (np.histogram(bearing, 4, (0, 180))[0] > 10).all()
+
+
+def test_landslides_run_down_the_slope(default):
+    """The long side of a landslide lies along the slope more often than across it."""
+    south, east = np.gradient(ndimage.gaussian_filter(default.band["DEM"], 3), 10.0)
+    landslides = default.polygons[default.landslide]
+    cosines = []
+    for polygon in landslides.geometry[landslides.area < 8000]:  # one lobe, mostly
+        corners = np.array(polygon.minimum_rotated_rectangle.exterior.coords)
+        sides = np.diff(corners[:3], axis=0)
+        side = sides[np.hypot(*sides.T).argmax()]
+        row, col = default.scene.grid.rowcol(np.array(polygon.centroid.coords[0])).astype(int)
+        slope = np.array([east[row, col], -south[row, col]])
+        cosines.append(abs(side @ slope) / np.linalg.norm(side) / np.linalg.norm(slope))
+    assert np.median(cosines) > 0.85  # 0.71 for any bearing
+
+
+def test_landslides_lie_on_slopes(default):
+    slope = default.band["Slope"]
+    assert 16.5 <= np.median(slope[default.inside]) <= 21  # Iburi: 18.7
+    assert 12.5 <= np.median(slope[~default.inside]) <= 15  # Iburi: 13.7
+
+
+# --- radar -----------------------------------------------------------------------------------------
+
+
+def test_levels_of_backscatter(default):
+    """Rain and snow move a date by 0.8 dB, standard deviation; without it the levels are those of Hokkaido."""
+    for date in ("before", "after", "after2"):
+        assert np.median(default.band[f"VV_{date}"]) == pytest.approx(-7.3, abs=2.4)
+        assert np.median(default.band[f"VH_{date}"]) == pytest.approx(-13.2, abs=2.4)
+    levels = {"VV": -7.3, "VH": -13.2}
+    for pol, level in levels.items():
+        found = [np.median(make_scene(shape=(200, 200), random_state=s)[0].read(f"{pol}_after")) for s in range(8)]
+        assert np.mean(found) == pytest.approx(level, abs=0.8)
+
+
+@pytest.mark.parametrize(("pol", "low", "high"), [("VV", 2.1, 2.8), ("VH", 2.5, 3.1)])
+@pytest.mark.parametrize("date", ["after", "after2"])
+def test_difference_of_dates_is_speckle_as_measured(default, pol, low, high, date):
+    difference = default.difference(pol, date)
+    assert low <= difference[~default.inside].std() <= high
+    for axis in (0, 1):
+        assert 0.4 <= lag_one(difference, axis) <= 0.5
+
+
+def test_speckle_of_both_polarisations_and_of_dates_is_related(default):
+    vv, vh = default.difference("VV"), default.difference("VH")
+    assert 0.18 <= np.corrcoef(vv.ravel(), vh.ravel())[0, 1] <= 0.30
+    # Relief and cover last over the dates, so levels go together far more than speckle alone would.
+    assert np.corrcoef(default.band["VV_before"].ravel(), default.band["VV_after"].ravel())[0, 1] > 0.6
+
+
+def test_slopes_facing_the_radar_are_brighter(default):
+    east = np.gradient(ndimage.gaussian_filter(default.band["DEM"], 2), 10.0, axis=1)
+    forest = default.band["Slope"] > 10
+    vv = default.band["VV_before"]
+    # the radar looks east: what rises to the east faces it
+    assert vv[forest & (east > 0.2)].mean() - vv[forest & (east < -0.2)].mean() > 3
+
+
+def test_landslides_are_not_plain_in_the_radar_mean(default):
+    for pol in ("VV", "VH"):
+        inside, other = default.per_polygon(default.difference(pol), least=20)
+        assert abs(d_prime(inside, other)) < 0.6
+
+
+@pytest.mark.parametrize(("pol", "widest"), [("VV", 5.2), ("VH", 5.4)])
+def test_landslides_widen_the_spread_of_the_difference(default, pol, widest):
+    difference = default.difference(pol)
+    inside, other = default.per_polygon(difference, ndimage.standard_deviation, least=20)
+    assert d_prime(inside, other) > 0.8
+    assert difference[default.inside].std() < widest
+
+
+@pytest.mark.slow
+def test_calibration_against_the_real_data(tmp_path):
+    """Levels, looks, correlations, spreads by class, classifiers, sizes and slopes: each within its tolerance."""
+    script = Path(__file__).parents[2] / "benchmarks" / "calibrate_scene.py"
+    table = tmp_path / "calibration.md"
+    done = subprocess.run(
+        [sys.executable, script, "--scenes", "16", "--table", table], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "32 of 32 within tolerance" in done.stdout
+    assert table.read_text().count("| within |") == 32
+
+
+def test_change_stays_on_the_second_date(default):
+    smooth = [ndimage.uniform_filter(default.difference("VV", d), 3) for d in ("after", "after2")]
+    later = default.band["VV_after2"] - default.band["VV_after"]
+    assert np.corrcoef(smooth[0][default.inside], smooth[1][default.inside])[0, 1] > 0.7
+    assert later[default.inside].std() < 0.85 * default.difference("VV")[default.inside].std()
+
+
+def test_thresholds_on_radar_pixels_find_little(default):
+    """Literature on Hokkaido reaches F1 0.56 to 0.59 with whole networks."""
+    vv, vh = default.difference("VV"), default.difference("VH")
+    scores = [vv, -vv, np.abs(vv), np.abs(ndimage.uniform_filter(vv, 5)), vv**2 + vh**2]
+    for score in [*scores, ndimage.uniform_filter(vv**2 + vh**2, 7)]:
+        assert best_f1(score, default.inside) <= 0.65
+
+
+def test_landslides_show_in_the_texture_of_the_difference(default):
+    """Hard, yet not hopeless: otherwise nothing could be learnt."""
+    power = ndimage.uniform_filter(default.difference("VV") ** 2, 9)
+    rng = np.random.default_rng(0)
+    inside = rng.choice(power[default.inside], 1000)
+    assert auc(inside, rng.choice(power[~default.inside], 1000)) > 0.8
+
+
+# --- the radar's side-looking view -----------------------------------------------------------------
+
+
+def test_the_other_orbit_sees_the_same_ground_and_landslides(small):
+    scene, polygons = make_scene(**SMALL, orbit="descending")
+    assert polygons.equals(small[1])
+    assert np.array_equal(scene.read(["DEM", "Red"]), small[0].read(["DEM", "Red"]))
+    for band in RADAR:
+        assert not np.array_equal(scene.read(band), small[0].read(band))
+
+
+def test_both_orbits_are_the_two_orbits(small):
+    both, polygons = make_scene(**SMALL, orbit="both")
+    descending, _ = make_scene(**SMALL, orbit="descending")
+    assert polygons.equals(small[1])
+    assert set(both.bands) == {*small[0].bands, *(f"{band}_descending" for band in RADAR)}
+    assert np.array_equal(both.read(RADAR), small[0].read(RADAR))
+    assert np.array_equal(both.read([f"{band}_descending" for band in RADAR]), descending.read(RADAR))
+    assert dict(both.units)["VV_before_descending"] == "dB"
+
+
+def test_slopes_bright_from_one_side_are_dark_from_the_other(default):
+    scene, _ = make_scene(random_state=0, orbit="descending", n_dates=2)
+    east = np.gradient(ndimage.gaussian_filter(default.band["DEM"], 2), 10.0, axis=1)
+    hills = default.band["Slope"] > 10
+    vv = scene.read("VV_before")[..., 0]
+    assert vv[hills & (east < -0.2)].mean() - vv[hills & (east > 0.2)].mean() > 3
+
+
+def test_radiometric_terrain_correction_takes_relief_out(default):
+    scene, polygons = make_scene(random_state=0, backscatter="gamma0", n_dates=2)
+    assert polygons.equals(default.polygons)
+    slopes = ndimage.gaussian_filter(default.band["DEM"], 2)
+    east = np.gradient(slopes, 10.0, axis=1)
+    hills = (default.band["Slope"] > 10) & ~default.inside
+    relief = {
+        name: abs(np.corrcoef(vv[hills], east[hills])[0, 1])
+        for name, vv in (("sigma0", default.band["VV_before"]), ("gamma0", scene.read("VV_before")[..., 0]))
+    }
+    assert relief["sigma0"] > 0.6
+    assert relief["gamma0"] < 0.15
+
+
+def test_a_steeper_view_is_brighter_where_the_ground_faces_it():
+    levels = [
+        np.median(make_scene(shape=(200, 200), random_state=1, n_dates=2, incidence=i)[0].read("VV_before"))
+        for i in (30.0, 44.0)
+    ]
+    assert levels[0] != levels[1]
+
+
+def view_of(slope, incidence):
+    """The view of an even slope that rises away from the radar."""
+    rise = np.full((9, 9), np.tan(np.radians(slope)))
+    view = View.of(rise, np.zeros((9, 9)), np.full((9, 9), np.radians(incidence)), (0.7, 0.7))
+    return view.cosine[4, 4], view.area[4, 4], view.shadow[4, 4]
+
+
+@pytest.mark.parametrize("slope", [-30, -10, 0, 10, 25])
+def test_view_of_a_slope_in_the_plane_of_incidence(slope):
+    """In that plane the local incidence angle is the incidence less the slope, and so is the angle of the area."""
+    cosine, area, shadow = view_of(slope, 37.5)
+    theta, local = np.radians(37.5), np.radians(37.5 - slope)
+    assert cosine == pytest.approx(10 * np.log10(np.cos(local) / np.cos(theta)), abs=1e-4)
+    assert area == pytest.approx(10 * np.log10(np.sin(theta) / np.sin(local)), abs=1e-4)
+    assert not shadow
+
+
+def test_layover_is_bright_and_shadow_is_shadow():
+    assert view_of(45, 37.5)[1] == pytest.approx(10 * np.log10(8))  # steeper than the incidence angle
+    assert view_of(36, 37.5)[1] == pytest.approx(10 * np.log10(8))  # nearly
+    assert view_of(-60, 37.5)[2]
+    assert not view_of(-30, 37.5)[2]
+
+
+def test_another_event_on_the_same_ground(small):
+    scene, polygons = make_scene(**SMALL, event=1)
+    assert np.array_equal(scene.read("DEM"), small[0].read("DEM"))
+    landslides = [frame[frame["class"] == "landslide"].union_all() for frame in (polygons, small[1])]
+    assert not landslides[0].equals(landslides[1])
+    before = [s.read("VV_before")[..., 0] for s in (scene, small[0])]
+    assert not np.array_equal(*before)
+    assert np.corrcoef(before[0].ravel(), before[1].ravel())[0, 1] > 0.5  # cover and relief last
+
+
+# --- any window, any size --------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(-200, 200), st.integers(-200, 200), st.integers(1, 90), st.integers(1, 90),
+    st.floats(2, 400), st.floats(2, 6),
+)  # fmt: skip
+def test_noise_of_a_window_is_that_of_the_whole(row, col, height, width, scale, beta):
+    noise = Noise(Seeds(3) / "test", (scale, 1.3 * scale), beta)
+    window = Window(row, col, height, width)
+    wide = grow(window, 37)
+    np.testing.assert_allclose(noise(window), noise(wide)[37:-37, 37:-37], atol=2e-5)
+    assert np.array_equal(white(Seeds(3).key, window), white(Seeds(3).key, wide)[37:-37, 37:-37])
+
+
+@pytest.mark.parametrize("beta", [2.2, 3.6, 6.0])
+def test_noise_is_standard_normal_and_smoother_with_beta(beta):
+    fields = [Noise(Seeds(s) / "x", (30, 30), beta)(Window(0, 0, 400, 400)) for s in range(4)]
+    assert np.std(fields) == pytest.approx(1, abs=0.12)
+    assert np.mean(fields) == pytest.approx(0, abs=0.15)
+    assert lag_one(fields[0], 0) > {2.2: 0.5, 3.6: 0.95, 6.0: 0.99}[beta]
+
+
+def test_streams_are_their_own():
+    a, b = (white((Seeds(0) / name).key, Window(0, 0, 64, 64)) for name in ("a", "b"))
+    assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.05
+    assert abs(np.corrcoef(a.ravel(), white((Seeds(1) / "a").key, Window(0, 0, 64, 64)).ravel())[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("orbit", ["ascending", "descending"])
+def test_bands_of_a_window_are_those_of_the_whole(orbit):
+    scene, _ = make_scene(shape=(150, 170), random_state=2)
+    site = Site(11, scene.grid, Look(orbit, 37.5, "sigma0", 3, 0), None)
+    site.polygons(3.5, None, None)
+    whole = site.bands(Window(0, 0, 150, 170))
+    for window in (Window(40, 50, 30, 41), Window(0, 0, 20, 170), Window(149, 169, 1, 1)):
+        part = site.bands(window)
+        assert sorted(part) == sorted(whole) == sorted(site.names)
+        for name, band in part.items():
+            tolerance = 1.0 if name in ("Red", "Green", "Blue") else 1e-3  # whole numbers may round either way
+            np.testing.assert_allclose(band, whole[name][window.slices], atol=tolerance, err_msg=name)
+    assert MARGIN == 6
+
+
+def test_a_scene_made_in_several_squares(monkeypatch, tmp_path):
+    """Landslides and boxes lie in all of them, the ground goes on across the seams, and files hold the same pixels."""
+    monkeypatch.setattr(_terrain, "CELL", 128)
+    scene, polygons = make_scene(shape=(300, 200), random_state=5, n_dates=2)
+    check_polygons(scene, polygons)
+    assert 0.5 * 3.5 * 6 < (polygons["class"] == "landslide").sum() < 1.7 * 3.5 * 6
+    dem, vv = (scene.read(name)[..., 0] for name in ("DEM", "VV_before"))
+    steps = np.abs(np.diff(dem, axis=0)).mean(axis=1)
+    assert steps[[127, 255]].max() < 3 * np.median(steps)
+    jumps = np.abs(np.diff(vv, axis=0)).mean(axis=1)
+    assert jumps[[127, 255]].max() < 1.3 * np.median(jumps)
+    stored, frame = make_scene(shape=(300, 200), random_state=5, n_dates=2, directory=tmp_path)
+    assert np.array_equal(stored.read(), scene.read(list(stored.bands)))
+    assert frame.equals(polygons)
+    rows = scene.grid.rowcol(np.array([g.representative_point().coords[0] for g in polygons.geometry]))[:, 0]
+    assert set((rows // 128).astype(int)) == {0, 1, 2}
+
+
+def test_nothing_half_written_keeps_its_name(tmp_path, monkeypatch):
+    real, calls = Site.bands, []
+
+    def fail(self, window):
+        calls.append(window)
+        if len(calls) > 1:
+            raise OSError("disk full")
+        return real(self, window)
+
+    monkeypatch.setattr(_terrain, "CELL", 64)
+    monkeypatch.setattr(Site, "bands", fail)
+    with pytest.raises(OSError, match="disk full"):
+        make_scene(shape=(100, 64), random_state=0, directory=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- real ground -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real(small):
+    """A DEM and landslides of a place, on a geographic grid with pixels of about 7 x 10 m, with no data in a corner."""
+    rows, cols = 110, 140
+    dem = make_scene(shape=(rows, cols), random_state=9)[0].read("DEM")[..., 0].astype(float)
+    dem[:20, :30] = np.nan
+    transform = Affine(9e-5, 0, 141.9, 0, -9e-5, 42.7)
+    scene = Scene.from_arrays({"DEM": dem, "Red": dem * 0 + 5}, transform=transform, crs="EPSG:4326")
+    places = [(60, 40), (80, 100), (40, 90)]
+    shapes = [shapely.Point(*scene.grid.xy(r, c)).buffer(9e-5 * 8) for r, c in places]
+    frame = geopandas.GeoDataFrame({"class": ["landslide"] * 3}, geometry=shapes, crs="EPSG:4326")
+    return scene, frame.to_crs("EPSG:32654")  # an inventory in another CRS
+
+
+def test_radar_on_real_ground(real):
+    ground, inventory = real
+    scene, polygons = make_scene(dem=ground, polygons=inventory, random_state=1)
+    assert scene.grid == ground.grid
+    assert set(scene.bands) == {*RADAR, "DEM", "Red", "Slope"}
+    assert np.array_equal(scene.read(["DEM", "Red"]), ground.read(["DEM", "Red"]), equal_nan=True)
+    missing = np.isnan(ground.read("DEM")[..., 0])
+    for band in RADAR:
+        assert np.array_equal(np.isnan(scene.read(band)[..., 0]), missing), band
+    assert polygons.crs.to_epsg() == 4326
+    landslides = polygons[polygons["class"] == "landslide"]
+    assert landslides.geometry.geom_equals_exact(inventory.to_crs(4326).geometry, 1e-9).all()
+    others = polygons[polygons["class"] == "non-landslide"]
+    assert len(others) > 0
+    metres = "EPSG:32654"
+    assert others.to_crs(metres).distance(inventory.union_all()).min() > 75
+
+
+def test_debris_lies_where_the_real_landslides_are(real):
+    ground, inventory = real
+    scene, _ = make_scene(dem=ground, polygons=inventory, random_state=1)
+    inside = rasterize(inventory.to_crs(4326).geometry, ground.grid.shape, transform=ground.grid.transform) == 1
+    known = np.isfinite(ground.read("DEM")[..., 0])
+    change = scene.read("VV_after")[..., 0] - scene.read("VV_before")[..., 0]
+    stays = scene.read("VV_after2")[..., 0] - scene.read("VV_after")[..., 0]
+    assert change[inside].std() > 1.3 * change[known & ~inside].std()
+    assert stays[inside].std() < 0.85 * change[inside].std()
+
+
+def test_landslides_are_drawn_on_real_ground_without_an_inventory(real):
+    scene, polygons = make_scene(dem=real[0], random_state=1)
+    landslides = polygons[polygons["class"] == "landslide"].to_crs("EPSG:32654")
+    assert len(landslides) > 0
+    assert landslides.area.max() < 80_000
+    missing = np.isnan(scene.read("DEM")[..., 0])
+    inside = rasterize(polygons.geometry, scene.grid.shape, transform=scene.grid.transform) == 1
+    assert (inside & missing).mean() < 0.02
+
+
+def test_other_ground_of_the_inventory_is_kept(real):
+    ground, inventory = real
+    other = geopandas.GeoDataFrame(
+        {"kind": ["slide"] * 3 + ["farm"]},
+        geometry=[*inventory.geometry, inventory.geometry.iloc[0].buffer(100).difference(inventory.union_all())],
+        crs=inventory.crs,
+    )
+    _, polygons = make_scene(dem=ground, polygons=other, class_column="kind", positive="slide", random_state=1)
+    assert list(polygons["class"]) == ["landslide"] * 3 + ["non-landslide"]
+
+
+def test_dem_as_a_path(tmp_path, small):
+    make_scene(**SMALL, directory=tmp_path)
+    scene, _ = make_scene(dem=tmp_path / "DEM.tif", random_state=1, directory=tmp_path / "radar")
+    assert scene.grid == small[0].grid
+    with rasterio.open(tmp_path / "radar" / "DEM.tif") as file:
+        assert np.array_equal(file.read(1), small[0].read("DEM")[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"shape": (100, 100)}, SceneError, "shape cannot be given with dem="),
+        ({"crs": 32611}, SceneError, "crs cannot be given with dem="),
+        ({"class_column": "kind"}, InventoryError, "no column 'kind'"),
+    ],
+)
+def test_bad_values_with_real_ground(real, change, error, message):
+    with pytest.raises(error, match=message):
+        make_scene(dem=real[0], polygons=real[1], random_state=0, **change)
+
+
+def test_real_ground_that_will_not_do(real, small):
+    ground, inventory = real
+    with pytest.raises(SceneError, match=r"None of the 3 landslides.*same place"):
+        make_scene(dem=small[0], polygons=inventory)
+    with pytest.raises(SceneError, match="without a band 'DEM'"):
+        make_scene(dem=ground.crop(None, ["Red"]))
+    array = ground.read("DEM")[..., 0]
+    with pytest.raises(SceneError, match="no coordinate system"):
+        make_scene(dem=Scene.from_arrays({"DEM": array}, transform=Affine(10, 0, 0, 0, -10, 0)))
+    coarse = Scene.from_arrays({"DEM": array}, transform=Affine(90, 0, 0, 0, -90, 0), crs=32654)
+    with pytest.raises(SceneError, match=r"pixels of .* x .* m.*4 to 35 m"):
+        make_scene(dem=coarse)
+    with pytest.raises(SceneError, match="at least 64"):
+        make_scene(dem=ground.crop(Window(0, 0, 63, 80)))
+
+
+# --- optical ---------------------------------------------------------------------------------------
+
+
+def test_landslides_are_plain_in_the_optical_bands(default):
+    redness = default.band["Red"] - default.band["Green"]
+    assert auc(*default.per_polygon(redness)) > 0.95
+    for band in ("Red", "Green", "Blue"):
+        assert auc(*default.per_polygon(default.band[band])) > 0.85
+
+
+def test_a_threshold_on_optical_pixels_is_no_cutout(default):
+    redness = default.band["Red"] - default.band["Green"]
+    assert 0.4 < best_f1(redness, default.inside) < 0.85
+
+
+def test_reflectance_of_landslides_as_in_iburi(default):
+    for band, value in (("Red", 1430), ("Green", 1170), ("Blue", 1230)):
+        values = default.band[band]
+        assert np.median(values[default.inside]) == pytest.approx(value, rel=0.15)
+        assert values.min() >= 1
+        assert np.array_equal(values, np.rint(values))
+
+
+# --- errors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"shape": (63, 64)}, r"shape is \(63, 64\).*at least 64"),
+        ({"shape": 100}, "shape is 100"),
+        ({"shape": (100, 100.5)}, "whole numbers"),
+        ({"shape": (100, 100, 3)}, "two whole numbers"),
+        ({"shape": ("a", "b")}, "two whole numbers"),
+        ({"pixel_size": 0}, "pixel_size is 0.*5 to 30 m"),
+        ({"pixel_size": np.nan}, "pixel_size is nan"),
+        ({"pixel_size": "10"}, "pixel_size is '10'"),
+        ({"density": 0}, "density is 0.*above 0"),
+        ({"density": np.inf}, "density is inf"),
+        ({"n_dates": 1}, "n_dates is 1.*2 .*or 3"),
+        ({"n_dates": 2.5}, "n_dates is 2.5"),
+        ({"units": "db"}, "units is 'db'.*'dB'.*'linear'"),
+        ({"units": None}, "units is None"),
+        ({"crs": "EPSG:4326"}, "projected system in metres"),
+        ({"crs": "EPSG:2227"}, "projected system in metres"),  # US survey feet
+        ({"crs": "nowhere"}, "no coordinate system"),
+        ({"crs": None}, "crs is None"),
+        ({"orbit": "polar"}, "orbit is 'polar'.*'ascending'.*'descending'.*'both'"),
+        ({"orbit": None}, "orbit is None"),
+        ({"backscatter": "beta0"}, "backscatter is 'beta0'.*'sigma0'.*'gamma0'"),
+        ({"incidence": 60}, "incidence is 60.*20 to 50"),
+        ({"incidence": np.nan}, "incidence is nan"),
+        ({"event": -1}, "event is -1.*0, 1, 2"),
+        ({"event": 1.5}, "event is 1.5"),
+        ({"polygons": "polygons.gpkg"}, "without dem="),
+    ],
+)
+def test_bad_values(bad, message):
+    with pytest.raises(SceneError, match=message):
+        make_scene(**{"shape": (64, 64), "random_state": 0, **bad})
+
+
+def test_too_full_a_scene_says_so(tmp_path):
+    with pytest.raises(SceneError, match=r"80 m away.*larger shape.*lower density"):
+        make_scene(shape=(64, 64), density=50, pixel_size=5, random_state=3, directory=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_arguments_are_keyword_only():
+    with pytest.raises(TypeError):
+        make_scene((64, 64))

@@ -1,0 +1,433 @@
+"""Augmenter: variants of training patches against the same resampling by SciPy, and that only `fit` sees them."""
+
+import numpy as np
+import pytest
+from affine import Affine
+from scipy import ndimage
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklandslide import Augmenter, BandStacker, LandslideCNN, Locations, PatchSampler, Scene
+from sklandslide.features.augmentation import AugmentedPatches, Ranges
+
+STILL = {"flip": None, "rotation": 0, "zoom": 0, "translation": 0}
+
+
+def noise(n=6, rows=9, cols=9, bands=2, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, rows, cols, bands)).astype(np.float32)
+
+
+def only(**changes):
+    return Augmenter(**{"random_state": 0, **STILL, **changes})
+
+
+def tiny_cnn(**changes):
+    return LandslideCNN(
+        **{"filters": (4,), "dense_units": 8, "input_size": 8, "epochs": 2, "random_state": 0, **changes}
+    )
+
+
+def weights(cnn):
+    return [variable.numpy() for variable in cnn.model_.trainable_variables]
+
+
+def same_weights(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+# ------------------------------------------------------------------------------------------------- the transformer
+
+
+def test_transform_gives_its_input_itself():
+    X = noise()
+    augmenter = Augmenter(random_state=0).fit(X)
+    assert augmenter.transform(X) is X
+    assert augmenter.n_features_in_ == 2
+
+
+def test_fit_transform_gives_as_many_patches():
+    X = noise()
+    before = X.copy()
+    out = Augmenter().fit_transform(X, np.arange(6))
+    assert isinstance(out, AugmentedPatches)
+    assert (len(out), out.shape, out.ndim, out.dtype) == (6, X.shape, 4, np.float32)
+    variant = np.asarray(out)
+    assert variant.shape == X.shape and variant.dtype == np.float32
+    assert np.abs(variant - X).max(axis=(1, 2, 3)).min() > 0.1  # every one is changed
+    np.testing.assert_array_equal(X, before)
+    assert np.asarray(out, dtype=np.float64).dtype == np.float64
+
+
+def test_float64_lists_and_integers_are_taken():
+    X = np.arange(2 * 4 * 4 * 1).reshape(2, 4, 4, 1)
+    for given in (X, X.tolist(), X.astype(np.float64)):
+        np.testing.assert_array_equal(np.asarray(only().fit_transform(given)), X)
+
+
+def test_seeded_variants_repeat_and_unseeded_ones_are_fresh():
+    X = noise()
+    seeded = Augmenter(random_state=0).fit_transform(X)
+    np.testing.assert_array_equal(np.asarray(seeded), np.asarray(seeded))
+    np.testing.assert_array_equal(np.asarray(seeded), np.asarray(Augmenter(random_state=0).fit_transform(X)))
+    assert not np.array_equal(np.asarray(seeded), np.asarray(Augmenter(random_state=1).fit_transform(X)))
+    fresh = Augmenter().fit_transform(X)
+    assert not np.array_equal(np.asarray(fresh), np.asarray(fresh))
+
+
+def test_a_random_state_instance_moves_on_and_the_global_one_counts_when_none_is_given():
+    X = noise()
+    augmenter = Augmenter(random_state=np.random.RandomState(0))
+    first, second = (np.asarray(augmenter.fit_transform(X)) for _ in range(2))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, np.asarray(Augmenter(random_state=np.random.RandomState(0)).fit_transform(X)))
+    state = np.random.get_state()  # noqa: NPY002 (scikit-learn's own convention for random_state=None)
+    try:
+        drawn = []
+        for _ in range(2):
+            np.random.seed(3)  # noqa: NPY002
+            drawn.append(np.asarray(Augmenter().fit_transform(X)))
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_a_seeded_augmenter_leaves_the_global_generator_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.asarray(Augmenter(random_state=0).fit_transform(noise()))
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize("key", [[0, 2], slice(1, 5, 2), np.array([True, False] * 3), np.array([5, 5, 0])], ids=repr)
+def test_rows_of_augmented_patches(key):
+    X = noise()
+    part = only().fit_transform(X)[key]
+    assert isinstance(part, AugmentedPatches)
+    np.testing.assert_array_equal(np.asarray(part), X[key])
+    assert part.ranges == Ranges(None, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("flip", "diagonal"),
+        ("flip", True),
+        ("rotation", -1),
+        ("rotation", 181),
+        ("rotation", "36"),
+        ("zoom", 1),
+        ("zoom", -0.1),
+        ("translation", 1.0),
+        ("translation", None),
+        ("random_state", "seed"),
+    ],
+)
+def test_wrong_parameters_are_refused_when_fitted(name, value):
+    augmenter = Augmenter(**{name: value})
+    with pytest.raises(ValueError, match=f"'{name}' parameter of Augmenter must be"):
+        augmenter.fit(noise())
+    with pytest.raises(ValueError, match=f"'{name}' parameter of Augmenter must be"):
+        augmenter.fit_transform(noise())
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 9, 9), (4, 9, 9, 1, 1)])
+def test_what_is_no_patch_is_refused(shape):
+    with pytest.raises(
+        ValueError, match=r"Patches have shape \(n_samples, rows, cols, n_bands\); X has shape.*Sampler"
+    ):
+        Augmenter().fit(np.zeros(shape))
+
+
+def test_nodata_is_refused():
+    X = noise()
+    X[3, 2, 2, 0] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        Augmenter().fit_transform(X)
+
+
+def test_clone_and_set_params():
+    augmenter = clone(Augmenter(flip=None, rotation=5)).set_params(zoom=0.2)
+    assert (augmenter.flip, augmenter.rotation, augmenter.zoom, augmenter.translation) == (None, 5, 0.2, 0.1)
+
+
+# ----------------------------------------------------------------------------------------------------- the variants
+
+
+def test_no_range_and_no_flip_is_the_identity():
+    X = noise(rows=8, cols=11)
+    np.testing.assert_array_equal(np.asarray(only().fit_transform(X)), X)
+
+
+MIRRORS = {
+    "patch": lambda x: x,
+    "left-right": lambda x: x[:, :, ::-1],
+    "up-down": lambda x: x[:, ::-1],
+    "both": lambda x: x[:, ::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize(
+    "flip, allowed",
+    [
+        ("horizontal", ["patch", "left-right"]),
+        ("vertical", ["patch", "up-down"]),
+        ("horizontal_and_vertical", list(MIRRORS)),
+    ],
+)
+@pytest.mark.parametrize("rows, cols", [(7, 7), (6, 9)])
+def test_flips_are_exact_and_about_equally_frequent(flip, allowed, rows, cols):
+    n = 2000
+    X = noise(n, rows, cols, 1)
+    variants = np.asarray(only(flip=flip).fit_transform(X))
+    counts = {name: int((mirror(X) == variants).all(axis=(1, 2, 3)).sum()) for name, mirror in MIRRORS.items()}
+    assert sum(counts.values()) == n
+    assert [name for name, count in counts.items() if count] == allowed
+    # six standard deviations of a binomial share
+    share = 1 / len(allowed)
+    assert all(abs(counts[name] - n * share) < 6 * np.sqrt(n * share * (1 - share)) for name in allowed)
+
+
+def by_scipy(X, augmented):
+    """Redo the variants with scipy.ndimage from the numbers drawn: mirror, rotate and scale about the centre, shift."""
+    import tensorflow as tf
+
+    ranges = augmented.ranges
+    seed = np.random.RandomState(augmented.seed).randint(np.iinfo(np.int32).max)
+    draw = tf.random.stateless_uniform((len(X), 6), (seed, 0), -1.0, 1.0).numpy().astype(np.float64)
+    rows, cols = X.shape[1:3]
+    centre = (np.array([rows, cols]) - 1) / 2
+    out = np.empty_like(X)
+    for i, (x, y, turn, zoom, right, down) in enumerate(draw):
+        mirror = np.diag(
+            [
+                -1.0 if "vertical" in (ranges.flip or "") and y < 0 else 1.0,
+                -1.0 if "horizontal" in (ranges.flip or "") and x < 0 else 1.0,
+            ]
+        )
+        angle = np.radians(turn * ranges.rotation)
+        # in (row, column): a turn of (column, row) by the angle
+        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        matrix = (1 + zoom * ranges.zoom) * rotation @ mirror
+        shift = np.array([down * ranges.translation * rows, right * ranges.translation * cols])
+        for band in range(X.shape[-1]):
+            out[i, ..., band] = ndimage.affine_transform(
+                X[i, ..., band], matrix, centre + shift - matrix @ centre, order=1, mode="reflect"
+            )
+    return out
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flip": "horizontal_and_vertical"},
+        {"rotation": 36},
+        {"rotation": 180},
+        {"zoom": 0.3},
+        {"translation": 0.4},
+        {"flip": "horizontal_and_vertical", "rotation": 36, "zoom": 0.1, "translation": 0.1},
+        {"flip": "vertical", "rotation": 180, "zoom": 0.9, "translation": 0.9},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("rows, cols", [(9, 9), (8, 12)])
+def test_variants_agree_with_scipy(changes, rows, cols):
+    X = noise(40, rows, cols)
+    augmented = only(**changes).fit_transform(X)
+    # float32 coordinates: errors of about 1e-5 pixels times differences of a few units
+    np.testing.assert_allclose(np.asarray(augmented), by_scipy(X, augmented), atol=2e-4)
+
+
+def blobs(n=400, size=41, row=20.0, col=20.0, sigma=3.0):
+    i, j = np.mgrid[:size, :size]
+    blob = np.exp(-((i - row) ** 2 + (j - col) ** 2) / (2 * sigma**2)).astype(np.float32)
+    return np.repeat(blob[None, ..., None], n, axis=0)
+
+
+def centres(X):
+    i, j = np.mgrid[: X.shape[1], : X.shape[2]]
+    mass = X[..., 0].sum(axis=(1, 2))
+    return np.stack([(X[..., 0] * i).sum(axis=(1, 2)) / mass, (X[..., 0] * j).sum(axis=(1, 2)) / mass], axis=1)
+
+
+def test_translation_moves_by_up_to_its_range_along_both_axes():
+    moved = centres(np.asarray(only(translation=0.1).fit_transform(blobs()))) - 20
+    limit = 0.1 * 41
+    assert np.abs(moved).max() <= limit + 1e-3
+    for axis in (0, 1):
+        # uniform: reaches both ends, centred, with the standard deviation of a uniform
+        assert moved[:, axis].min() < -0.95 * limit and moved[:, axis].max() > 0.95 * limit
+        assert abs(moved[:, axis].mean()) < 6 * limit / np.sqrt(3 * 400)
+        assert moved[:, axis].std() == pytest.approx(limit / np.sqrt(3), rel=0.1)
+    assert abs(np.corrcoef(moved.T)[0, 1]) < 0.25  # the axes are drawn apart
+
+
+def test_rotation_turns_about_the_centre_by_up_to_its_angle():
+    place = centres(np.asarray(only(rotation=36).fit_transform(blobs(row=20, col=26, sigma=2)))) - 20
+    radius = np.hypot(*place.T)
+    angle = np.degrees(np.arctan2(place[:, 0], place[:, 1]))
+    np.testing.assert_allclose(radius, 6, atol=0.05)
+    assert np.abs(angle).max() <= 36.1 and angle.min() < -34 and angle.max() > 34
+    assert angle.std() == pytest.approx(36 / np.sqrt(3), rel=0.1)
+
+
+def test_zoom_changes_distances_from_the_centre_both_ways():
+    place = centres(np.asarray(only(zoom=0.2).fit_transform(blobs(row=20, col=26, sigma=2)))) - 20
+    np.testing.assert_allclose(place[:, 0], 0, atol=0.05)
+    # output to input: a distance d comes to lie at d / (1 + z)
+    assert place[:, 1].min() == pytest.approx(6 / 1.2, abs=0.1)
+    assert place[:, 1].max() == pytest.approx(6 / 0.8, abs=0.15)
+
+
+def test_values_stay_within_each_patch_and_band():
+    X = noise(200, 7, 7, 3) * [1, 10, 100] + 1000
+    variants = np.asarray(Augmenter(rotation=180, zoom=0.9, translation=0.9, random_state=0).fit_transform(X))
+    slack = 1e-3  # float32 at about a thousand
+    assert (variants >= X.min(axis=(1, 2), keepdims=True) - slack).all()
+    assert (variants <= X.max(axis=(1, 2), keepdims=True) + slack).all()
+
+
+def test_bands_move_together():
+    X = noise(bands=1).repeat(3, axis=-1)
+    variants = np.asarray(Augmenter(random_state=0).fit_transform(X))
+    np.testing.assert_array_equal(variants[..., 0], variants[..., 2])
+
+
+def test_patches_of_one_pixel_are_left_alone():
+    X = noise(rows=1, cols=1)
+    np.testing.assert_array_equal(np.asarray(Augmenter(random_state=0).fit_transform(X)), X)
+
+
+# ----------------------------------------------------------------------------------------------------- in the network
+
+
+def training_patches(n=40):
+    X = noise(n, 8, 8, 1)
+    y = np.arange(n) % 2
+    X[y == 1, :4] += 2
+    return X, y
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_each_batch_of_each_epoch_sees_its_own_variants_and_validation_none(monkeypatch, early_stopping):
+    import tensorflow as tf
+
+    from sklandslide.network import programs as _programs
+    from sklandslide.network import training
+
+    seen = []
+    resampled = _programs.resampled
+
+    def spy(images, maps):
+        tf.py_function(lambda m: seen.append(m.numpy()), [maps], [])
+        return resampled(images, maps)
+
+    monkeypatch.setattr(_programs, "resampled", spy)
+    monkeypatch.setattr(_programs, "_idle", [])  # a graph compiled before would not see the spy, nor be left to others
+    monkeypatch.setattr(training, "_SPAN", 2)
+    X, y = training_patches(50)
+    cnn = tiny_cnn(epochs=3, batch_size=16, early_stopping=early_stopping, validation_fraction=0.2)
+    cnn.fit(Augmenter().fit_transform(X), y)
+    # the next batch is drawn while one trains: in no fixed order, and nothing behind the last
+    expected = ([16, 16, 8] if early_stopping else [16, 16, 16, 2]) * 3
+    assert sorted(len(maps) for maps in seen if len(maps)) == sorted(expected)
+    maps = np.concatenate(seen)
+    assert len(np.unique(maps, axis=0)) == len(maps)
+    seen.clear()
+    cnn.predict_proba(X)
+    assert seen == []
+
+
+def test_ranges_reach_the_training_though_its_graph_is_shared():
+    X, y = training_patches()
+
+    def train(**changes):
+        return tiny_cnn().fit(only(**changes).fit_transform(X), y)
+
+    changes = [{}, {"flip": "vertical"}, {"flip": "horizontal"}, {"rotation": 36}, {"zoom": 0.5}, {"translation": 0.5}]
+    trained = [train(**change) for change in changes]
+    for i, one in enumerate(trained):
+        assert not any(same_weights(one, other) for other in trained[:i])
+    assert same_weights(trained[3], train(rotation=36))
+
+
+def test_augmentation_changes_training_and_no_range_does_not():
+    X, y = training_patches()
+    plain = tiny_cnn().fit(X, y)
+    assert not same_weights(plain, tiny_cnn().fit(Augmenter().fit_transform(X), y))
+    assert same_weights(plain, tiny_cnn().fit(only().fit_transform(X), y))
+
+
+def test_the_network_learns_its_normalisation_from_the_patches_not_from_a_variant():
+    X, y = training_patches()
+    cnn = tiny_cnn().fit(Augmenter(rotation=180, zoom=0.9).fit_transform(X), y)
+    mean = cnn.model_.get_layer("normalise").mean
+    np.testing.assert_allclose(mean.numpy().ravel(), X.mean(axis=(0, 1, 2)), rtol=1e-5)
+
+
+def test_the_fitted_model_holds_no_augmentation():
+    X, y = training_patches()
+    cnn = tiny_cnn().fit(Augmenter().fit_transform(X), y)
+    assert "random_affine" not in [layer.name for layer in cnn.model_.layers]
+
+
+def test_whose_seed_counts():
+    X, y = training_patches()
+
+    def train(cnn_seed, augmenter_seed):
+        return tiny_cnn(random_state=cnn_seed).fit(Augmenter(random_state=augmenter_seed).fit_transform(X), y)
+
+    unseeded = train(0, None)
+    assert same_weights(unseeded, train(0, None))  # the network's seed decides
+    assert not same_weights(unseeded, train(1, None))
+    seeded = train(0, 5)
+    assert same_weights(seeded, train(0, 5))
+    assert not same_weights(seeded, train(0, 6))
+
+
+# ------------------------------------------------------------------------------------------------------ in a pipeline
+
+
+def scene_samples():
+    rng = np.random.default_rng(0)
+    y = np.arange(36) % 2
+    bright = np.kron(y.reshape(6, 6) + (np.arange(6) % 2)[:, None] * (1 - 2 * y.reshape(6, 6)), np.ones((10, 10)))
+    y = bright[5::10, 5::10].ravel().astype(int)
+    scene = Scene.from_arrays(
+        {"VV_before": rng.normal(size=(60, 60)), "VV_after": rng.normal(size=(60, 60)) + 2 * bright},
+        transform=Affine(1, 0, 0, 0, -1, 60),
+        units={"VV_before": "dB", "VV_after": "dB"},
+    )
+    row, col = np.mgrid[5:60:10, 5:60:10]
+    return Locations(scene, scene.grid.xy(row.ravel() + 0.5, col.ravel() + 0.5)), y
+
+
+def test_a_pipeline_predicts_without_augmentation():
+    X, y = scene_samples()
+    pipe = make_pipeline(BandStacker("BAC"), PatchSampler(patch_size=7), Augmenter(), tiny_cnn()).fit(X, y)
+    first = pipe.predict_proba(X)
+    np.testing.assert_array_equal(first, pipe.predict_proba(X))
+    patches = pipe[:2].transform(X)
+    np.testing.assert_array_equal(first, pipe[-1].predict_proba(patches))
+
+
+def test_another_classifier_sees_one_variant_of_each():
+    X, y = scene_samples()
+    given = []
+
+    def flatten(patches):
+        given.append(patches)
+        return np.asarray(patches).reshape(len(patches), -1)
+
+    pipe = make_pipeline(
+        BandStacker("BAC"),
+        PatchSampler(patch_size=7),
+        Augmenter(random_state=0),
+        FunctionTransformer(flatten),
+        LogisticRegression(max_iter=1000),
+    ).fit(X, y)
+    assert isinstance(given[0], AugmentedPatches)
+    assert pipe[-1].n_features_in_ == 7 * 7 * 3
+    assert pipe.score(X, y) > 0.9
+    assert isinstance(given[1], np.ndarray)  # predicting: the patches themselves
+    np.testing.assert_array_equal(pipe.predict_proba(X), pipe.predict_proba(X))

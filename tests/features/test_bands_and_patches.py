@@ -1,0 +1,565 @@
+"""BandStacker and PatchSampler: composites of a scene, and the pixels about each location, against slices by hand."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import pytest
+from affine import Affine
+from rasters import rotated, write
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from sklandslide import COMPOSITES, BandStacker, Locations, PatchSampler, Scene
+from sklandslide.exceptions import BandError, NoValidDataError, SceneError, SceneReadError
+from sklandslide.geodata import raster
+from sklandslide.geodata.grid import Window
+
+# Linear power of each radar band: exact decades, so that dB are whole tens.
+POWER = {
+    "VV_before": 1e-1,
+    "VH_before": 1e-2,
+    "VV_after": 1e-3,
+    "VH_after": 1e-4,
+    "VV_after2": 1e-5,
+    "VH_after2": 1e-6,
+}
+DECIBELS = {"VV_before": -10, "VH_before": -20, "VV_after": -30, "VH_after": -40, "VV_after2": -50, "VH_after2": -60}
+COLOURS = {"Red": 11.0, "Green": 12.0, "Blue": 13.0}
+
+
+def constant_scene(*names, units="linear", shape=(12, 12), pixel=10.0, power=POWER):
+    """A scene of constant bands; DEM is a plane of 10 m a pixel, so that Slope is 45 degrees."""
+    values = {name: np.full(shape, (power | COLOURS).get(name, 0.0)) for name in names}
+    if "DEM" in names:
+        values["DEM"] = np.add.outer(np.arange(shape[0]) * pixel, np.zeros(shape[1]))
+    radar = [name for name in names if name in POWER]
+    return Scene.from_arrays(
+        values,
+        transform=Affine(pixel, 0, 1000, 0, -pixel, 5000),  # no CRS, so that a map metre is a metre
+        units=dict.fromkeys(radar, units) if units else None,
+    )
+
+
+def middle(scene, n=1):
+    rows, cols = scene.grid.shape
+    return Locations(scene, np.repeat(scene.grid.xy(rows // 2 + 0.5, cols // 2 + 0.5)[None], n, axis=0))
+
+
+ALL = (*POWER, *COLOURS, "DEM")
+
+
+class CountingScene:
+    """A scene double that counts what is read from it."""
+
+    def __init__(self, scene):
+        self.scene, self.windows = scene, []
+        self.bands, self.units, self.grid = scene.bands, scene.units, scene.grid
+
+    def read(self, bands=None, window=None):
+        self.windows.append(window)
+        return self.scene.read(bands, window)
+
+
+# ---------------------------------------------------------------------------------------------------- BandStacker
+
+# Table 2 of Nava et al. (2021), with BAA's and HHH's second mention of the after-event band as the second date.
+TABLE_2 = {
+    "RGB": [11, 12, 13],
+    "SSD": [-30, -40, "DEM"],
+    "SSS": [-30, -40, 45],
+    "BAD": [-10, -30, "DEM"],
+    "BAS": [-10, -30, 45],
+    "HHH": [-20, -40, -60],
+    "BAA": [-10, -30, -50],
+    "BAC": [-10, -30, -20],
+    "BAH": [-10, -30, -40],
+}
+
+
+def test_the_table_of_composites_is_the_papers():
+    assert list(COMPOSITES) == list(TABLE_2)
+
+
+@pytest.mark.parametrize("composite", TABLE_2)
+def test_every_composite_has_its_bands_in_order(composite):
+    scene = constant_scene(*ALL)
+    view = BandStacker(composite).fit_transform(middle(scene)).scenes[0]
+    pixels = view.read()
+    assert pixels.shape == (12, 12, 3) and pixels.dtype == np.float32
+    assert view.grid == scene.grid
+    for band, value in enumerate(TABLE_2[composite]):
+        expected = scene.read("DEM")[..., 0] if value == "DEM" else value
+        np.testing.assert_allclose(pixels[..., band], np.broadcast_to(expected, (12, 12)), rtol=1e-5)
+
+
+def test_default_composite_is_baa():
+    assert BandStacker().fit(middle(constant_scene(*ALL))).bands_ == ("VV_before", "VV_after", "VV_after2")
+
+
+def test_a_list_of_bands_and_differences():
+    scene = constant_scene(*ALL)
+    stacker = BandStacker(["DEM", "VH_after-VH_before", "VV_after", "Red - Blue", "Green"]).fit(middle(scene))
+    assert stacker.bands_ == ("DEM", "VH_after - VH_before", "VV_after", "Red - Blue", "Green")
+    assert stacker.units_ == (None, "dB", "dB", None, None)
+    pixels = stacker.transform(middle(scene)).scenes[0].read()
+    np.testing.assert_allclose(pixels[..., 1:], np.broadcast_to([-20, -30, -2, 12], (12, 12, 4)), rtol=1e-5)
+    single = BandStacker(["Red"]).fit_transform(middle(scene)).scenes[0].read()
+    assert single.shape == (12, 12, 1) and (single == 11).all()
+
+
+def test_a_tuple_and_an_array_of_names_are_lists_too():
+    X = middle(constant_scene(*ALL))
+    for names in (("Red", "Blue"), np.array(["Red", "Blue"])):
+        assert BandStacker(names).fit(X).bands_ == ("Red", "Blue")
+
+
+def test_linear_power_is_converted_and_decibels_are_kept():
+    power = np.array([[1.0, 0.1, 100.0]])
+    scene = Scene.from_arrays(
+        {"VV_before": power, "VV_after": power, "VH_after": power},
+        transform=Affine(1, 0, 0, 0, -1, 1),
+        units={"VV_before": "linear", "VV_after": "dB"},
+    )
+    pixels = BandStacker(["VV_before", "VV_after", "VH_after"]).fit_transform(middle(scene)).scenes[0].read()
+    np.testing.assert_allclose(pixels[0, :, 0], [0, -10, 20], atol=1e-5)
+    np.testing.assert_array_equal(pixels[0, :, 1], power[0].astype(np.float32))
+    np.testing.assert_array_equal(pixels[0, :, 2], power[0].astype(np.float32))  # undeclared: as it is
+
+
+def test_power_of_zero_or_less_becomes_nodata_and_no_warning():
+    power = np.array([[0.0, -1.0, 0.1, np.nan]])
+    scene = Scene.from_arrays(
+        {"VV_before": power, "VV_after": np.ones((1, 4))},
+        transform=Affine(1, 0, 0, 0, -1, 1),
+        units={"VV_before": "linear", "VV_after": "linear"},
+    )
+    pixels = BandStacker("BAC").fit_transform(middle(scene)).scenes[0].read()  # warnings are errors
+    np.testing.assert_array_equal(np.isnan(pixels[0, :, 0]), [True, True, False, True])
+    np.testing.assert_array_equal(np.isnan(pixels[0, :, 2]), [True, True, False, True])  # and in the difference
+    np.testing.assert_allclose(pixels[0, 2], [-10, 0, 10], atol=1e-5)
+    assert np.isfinite(pixels[..., 1]).all()
+
+
+def test_a_difference_is_of_decibels_not_of_power():
+    scene = constant_scene("VV_before", "VV_after")
+    change = BandStacker(["VV_after - VV_before"]).fit_transform(middle(scene)).scenes[0].read()
+    np.testing.assert_allclose(change, -20, rtol=1e-5)
+
+
+def test_a_window_of_a_view_is_the_window_of_the_whole():
+    rng = np.random.default_rng(0)
+    bands = {name: rng.random((9, 7)) + 0.1 for name in ("VV_before", "VV_after")}
+    scene = Scene.from_arrays(bands, transform=Affine(1, 0, 0, 0, -1, 9), units=dict.fromkeys(bands, "linear"))
+    view = BandStacker("BAC").fit_transform(middle(scene)).scenes[0]
+    part = view.read(["VV_after - VV_before", "VV_after"], Window(2, 1, 4, 5))
+    np.testing.assert_array_equal(part, view.read()[2:6, 1:6][..., [2, 1]])
+
+
+@pytest.mark.parametrize(
+    "composite, first, second", [("BAA", "VV_after", "VV_after2"), ("HHH", "VH_after", "VH_after2")]
+)
+def test_a_missing_second_date_is_replaced_by_the_first_and_recorded(composite, first, second):
+    scene = constant_scene(*(name for name in ALL if name != second))
+    stacker = BandStacker(composite).fit(middle(scene))
+    assert stacker.bands_[1:] == (first, first)
+    pixels = stacker.transform(middle(scene)).scenes[0].read()
+    np.testing.assert_array_equal(pixels[..., 1], pixels[..., 2])
+
+
+def test_a_scene_without_the_second_date_is_refused_by_a_stacker_fitted_with_it():
+    stacker = BandStacker("BAA").fit(middle(constant_scene("VV_before", "VV_after", "VV_after2")))
+    with pytest.raises(BandError, match=r"VV_after2, which the scene does not have; it has VV_before, VV_after"):
+        stacker.transform(middle(constant_scene("VV_before", "VV_after")))
+
+
+def test_a_stacker_fitted_without_the_second_date_keeps_the_first():
+    stacker = BandStacker("BAA").fit(middle(constant_scene("VV_before", "VV_after")))
+    later = stacker.transform(middle(constant_scene("VV_before", "VV_after", "VV_after2")))
+    assert later.scenes[0].bands == ("VV_before", "VV_after", "VV_after")
+    np.testing.assert_allclose(later.scenes[0].read()[0, 0], [-10, -30, -30], rtol=1e-5)
+
+
+def test_a_list_given_by_the_user_is_never_substituted():
+    with pytest.raises(BandError, match="VV_after2"):
+        BandStacker(["VV_before", "VV_after", "VV_after2"]).fit(middle(constant_scene("VV_before", "VV_after")))
+
+
+def test_linear_and_decibels_agree_on_units_after_conversion():
+    stacker = BandStacker("BAC").fit(middle(constant_scene("VV_before", "VV_after", units="linear")))
+    assert stacker.units_ == ("dB", "dB", "dB")
+    already = constant_scene("VV_before", "VV_after", units="dB", power=DECIBELS)
+    np.testing.assert_allclose(stacker.transform(middle(already)).scenes[0].read()[0, 0], [-10, -30, -20], rtol=1e-5)
+
+
+@pytest.mark.parametrize("fitted, later", [("linear", None), ("dB", None), (None, "dB"), (None, "linear")])
+def test_other_units_than_when_fitted_are_refused(fitted, later):
+    stacker = BandStacker("BAC").fit(middle(constant_scene("VV_before", "VV_after", units=fitted)))
+    with pytest.raises(BandError, match=r"'VV_before' was in .*undeclared.*Declare the units"):
+        stacker.transform(middle(constant_scene("VV_before", "VV_after", units=later)))
+
+
+def test_a_difference_of_mixed_units_is_refused():
+    scene = Scene.from_arrays(
+        {"VV_before": np.ones((3, 3)), "VV_after": np.ones((3, 3))},
+        transform=Affine(1, 0, 0, 0, -1, 3),
+        units={"VV_after": "dB"},
+    )
+    with pytest.raises(BandError, match=r"VV_after: dB, VV_before: undeclared"):
+        BandStacker("BAC").fit(middle(scene))
+
+
+def test_several_scenes_share_their_bands_and_units():
+    one = constant_scene("VV_before", "VV_after", "VV_after2")
+    two = constant_scene("VV_before", "VV_after", shape=(20, 8))
+    X = Locations.concatenate([middle(one, 2), middle(two, 3)])
+    stacker = BandStacker("BAA").fit(X)
+    assert stacker.bands_ == ("VV_before", "VV_after", "VV_after")  # what both have
+    out = stacker.transform(X)
+    assert isinstance(out, Locations) and len(out.scenes) == 2
+    np.testing.assert_array_equal(out.xy, X.xy)
+    np.testing.assert_array_equal(out.scene_index, [0, 0, 1, 1, 1])
+    assert [view.grid.shape for view in out.scenes] == [(12, 12), (20, 8)]
+
+
+def test_scenes_that_share_too_little_or_differ_in_units_are_refused():
+    one = constant_scene("VV_before", "VV_after")
+    other = constant_scene("VV_before", "VH_after")
+    with pytest.raises(BandError, match="VV_after"):
+        BandStacker("BAC").fit(Locations.concatenate([middle(one), middle(other)]))
+    undeclared = constant_scene("VV_before", "VV_after", units=None)
+    with pytest.raises(BandError, match="undeclared units here"):
+        BandStacker("BAC").fit(Locations.concatenate([middle(one), middle(undeclared)]))
+
+
+@pytest.mark.parametrize(
+    "composite, match",
+    [
+        ("XYZ", "There is no composite 'XYZ'. The paper's are RGB, SSD"),
+        ("baa", "There is no composite 'baa'"),
+        ([], "no band"),
+        (["VV_after - VV_before - Red"], "is no band"),
+        (["VV after"], "is no band"),
+        ([3], "is no band"),
+        (["NIR"], "needs the band"),
+    ],
+)
+def test_wrong_composites_are_refused_when_fitted(composite, match):
+    stacker = BandStacker(composite)  # never when built: clone and set_params must work
+    with pytest.raises(BandError, match=match):
+        stacker.fit(middle(constant_scene(*ALL)))
+
+
+@pytest.mark.parametrize("composite", [3, None, 1.5])
+def test_a_composite_of_another_type_is_refused(composite):
+    with pytest.raises(ValueError, match="'composite' parameter of BandStacker must be"):
+        BandStacker(composite).fit(middle(constant_scene(*ALL)))
+
+
+@pytest.mark.parametrize("plain", [np.zeros((3, 2)), [[0.0, 0.0]], np.zeros((2, 5, 5, 3)), None])
+@pytest.mark.parametrize("estimator", [BandStacker("RGB"), PatchSampler(patch_size=3)], ids=["stacker", "sampler"])
+def test_plain_arrays_are_refused_with_the_remedy(estimator, plain):
+    with pytest.raises(TypeError, match=r"takes Locations.*sample_polygons\(scene, polygons, \.\.\.\) or Locations\("):
+        estimator.fit(plain)
+    fitted = clone(estimator).fit(middle(constant_scene(*ALL)))
+    with pytest.raises(TypeError, match=type(plain).__name__):
+        fitted.transform(plain)
+
+
+def test_unfitted_stacker_is_refused():
+    X = middle(constant_scene(*ALL))
+    with pytest.raises(NotFittedError):
+        BandStacker().transform(X)
+    with pytest.raises(NotFittedError):
+        BandStacker().view(X.scenes[0])
+
+
+def test_stacker_reads_no_pixels():
+    scene = CountingScene(constant_scene(*ALL))
+    X = Locations(scene, scene.grid.xy(np.full(50, 6.5), np.full(50, 6.5)))
+    stacked = BandStacker("BAC").fit(X).transform(X)
+    assert scene.windows == []
+    stacked.scenes[0].read(window=Window(5, 5, 2, 2))
+    assert scene.windows == [Window(5, 5, 2, 2)]  # all bands of the composite in one call, and only the window
+
+
+def test_fitted_stacker_holds_no_scene():
+    rng = np.random.default_rng(0)
+    names = ("VV_before", "VV_after", "VV_after2")
+    scene = Scene.from_arrays({n: rng.random((300, 300)) for n in names}, transform=Affine(1, 0, 0, 0, -1, 300))
+    stacker = BandStacker("BAA").fit(middle(scene))
+    stacker.transform(middle(scene))
+    for state in (stacker, clone(stacker), PatchSampler(patch_size=3).fit(middle(scene))):
+        assert len(pickle.dumps(state)) < 500
+        assert not any(isinstance(v, np.ndarray | Scene | Locations) for v in vars(state).values())
+    again = pickle.loads(pickle.dumps(stacker))
+    assert (again.bands_, again.units_, again.composite) == (stacker.bands_, stacker.units_, "BAA")
+    X = middle(scene)
+    np.testing.assert_array_equal(again.transform(X).scenes[0].read(), stacker.transform(X).scenes[0].read())
+    assert copy.deepcopy(stacker).bands_ == stacker.bands_
+    assert not hasattr(clone(stacker), "bands_")
+
+
+# --------------------------------------------------------------------------------------------------- PatchSampler
+
+
+def random_scene(shape=(40, 50), bands=("Red", "Green", "Blue"), seed=0, transform=None):
+    rng = np.random.default_rng(seed)
+    arrays = {name: rng.random(shape).astype(np.float32) for name in bands}
+    transform = transform or Affine(10, 0, 5e5, 0, -10, 4.7e6)
+    return Scene.from_arrays(arrays, transform=transform, crs="EPSG:32654"), np.stack(list(arrays.values()), axis=-1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 25])
+def test_patches_are_slices(size):
+    scene, pixels = random_scene()
+    rng = np.random.default_rng(size)
+    row, col = rng.integers(13, 27, 20), rng.integers(13, 37, 20)
+    patches = PatchSampler(patch_size=size).fit_transform(Locations(scene, scene.grid.xy(row + 0.5, col + 0.5)))
+    # an odd patch is centred on the pixel; an even one on the pixel's lower right corner
+    before = size // 2 if size % 2 else size // 2 - 1
+    expected = [
+        pixels[r - before : r - before + size, c - before : c - before + size] for r, c in zip(row, col, strict=True)
+    ]
+    assert patches.shape == (20, size, size, 3) and patches.dtype == np.float32
+    np.testing.assert_array_equal(patches, expected)
+
+
+def test_an_even_patch_is_centred_on_the_corner_next_to_the_point():
+    scene, pixels = random_scene()
+    X = Locations(scene, scene.grid.xy([20.1, 20.9], [30.9, 30.1]))
+    patches = PatchSampler(patch_size=4).fit_transform(X)
+    np.testing.assert_array_equal(patches[0], pixels[18:22, 29:33])
+    np.testing.assert_array_equal(patches[1], pixels[19:23, 28:32])
+
+
+def test_a_rotated_grid_is_sampled_along_its_own_rows_and_columns():
+    scene, pixels = random_scene(transform=rotated(5e5, 4.7e6, 30, 10))
+    patches = PatchSampler(patch_size=3).fit_transform(Locations(scene, scene.grid.xy([10.5], [20.5])))
+    np.testing.assert_array_equal(patches[0], pixels[9:12, 19:22])
+
+
+def test_samples_far_apart_come_in_order_and_pixels_are_read_in_blocks():
+    scene, pixels = random_scene(shape=(1100, 700), bands=("Red",))
+    double = CountingScene(scene)
+    rng = np.random.default_rng(1)
+    row, col = rng.integers(5, 1095, 600), rng.integers(5, 695, 600)
+    patches = PatchSampler(patch_size=9).fit_transform(Locations(double, scene.grid.xy(row + 0.5, col + 0.5)))
+    expected = [pixels[r - 4 : r + 5, c - 4 : c + 5] for r, c in zip(row, col, strict=True)]
+    np.testing.assert_array_equal(patches, expected)
+    assert 1 <= len(double.windows) <= 6  # not 600 windows
+    times = np.zeros(scene.grid.shape, int)
+    for window in double.windows:
+        times[window.slices] += 1
+    assert times.max() == 1
+
+
+def test_nearby_patches_of_a_large_scene_read_only_what_they_need():
+    scene, _ = random_scene(shape=(1100, 700), bands=("Red",))
+    double = CountingScene(scene)
+    PatchSampler(patch_size=5).fit_transform(Locations(double, scene.grid.xy([800.5, 804.5], [20.5, 21.5])))
+    assert double.windows == [Window(798, 18, 9, 6)]
+
+
+def test_several_scenes_keep_the_order_of_rows():
+    (one, first), (two, second) = random_scene(seed=1), random_scene(shape=(30, 30), seed=2)
+    X = Locations.concatenate([Locations(one, one.grid.xy([20.5, 10.5], [20.5, 30.5])), middle(two)])[[2, 0, 1]]
+    patches = PatchSampler(patch_size=5).fit_transform(X)
+    np.testing.assert_array_equal(patches[0], second[13:18, 13:18])
+    np.testing.assert_array_equal(patches[1], first[18:23, 18:23])
+    np.testing.assert_array_equal(patches[2], first[8:13, 28:33])
+
+
+def test_scenes_with_other_numbers_of_bands_point_to_the_stacker():
+    one, two = random_scene()[0], random_scene(bands=("Red", "Green"))[0]
+    with pytest.raises(
+        BandError, match=r"bands Red, Green, Blue; those of this scene have Red, Green\. Put a BandStacker"
+    ):
+        PatchSampler(patch_size=3).fit_transform(Locations.concatenate([middle(one), middle(two)]))
+    with pytest.raises(SceneError, match=r"\[2, 3\] bands.*BandStacker"):  # that is not fitted
+        PatchSampler(patch_size=3).transform(Locations.concatenate([middle(one), middle(two)]))
+
+
+def test_patches_at_the_very_edge_fit_and_one_further_do_not():
+    scene, pixels = random_scene()
+    corners = scene.grid.xy([2.5, 37.5], [2.5, 47.5])
+    patches = PatchSampler(patch_size=5).fit_transform(Locations(scene, corners))
+    np.testing.assert_array_equal(patches, [pixels[:5, :5], pixels[35:, 45:]])
+    outside = Locations(scene, scene.grid.xy([2.5, 38.5, 1.5], [2.5, 47.5, 9.5]))
+    with pytest.raises(SceneError, match=r"2 of 3 patches of 5 pixels do not fit.*row 1\).*smaller patch_size"):
+        PatchSampler(patch_size=5).fit_transform(outside)
+
+
+def test_a_patch_with_nodata_is_refused_with_its_place():
+    _, pixels = random_scene()
+    bands = {name: pixels[..., i].copy() for i, name in enumerate(("Red", "Green"))}
+    bands["Green"][20, 20] = np.nan
+    scene = Scene.from_arrays(bands, transform=Affine(10, 0, 0, 0, -10, 400))
+    X = Locations(scene, scene.grid.xy([10.5, 20.5, 22.5], [10.5, 20.5, 22.5]))
+    with pytest.raises(NoValidDataError, match=r"2 of 3 patches of 5 pixels.*\[205\.0, 195\.0\] \(row 1\)"):
+        PatchSampler(patch_size=5).fit_transform(X)
+    # three pixels about (22, 22) do not reach the hole, nor do the bands without it
+    assert PatchSampler(patch_size=3).fit_transform(X[[0, 2]]).shape == (2, 3, 3, 2)
+    assert make_pipeline(BandStacker(["Red"]), PatchSampler(patch_size=5)).fit_transform(X).shape == (3, 5, 5, 1)
+
+
+def test_stacked_patches_are_slices_of_the_stack():
+    rng = np.random.default_rng(0)
+    bands = {name: rng.random((30, 30)) + 0.1 for name in ("VV_before", "VV_after")}
+    scene = Scene.from_arrays(bands, transform=Affine(1, 0, 0, 0, -1, 30), units=dict.fromkeys(bands, "linear"))
+    X = Locations(scene, scene.grid.xy([8.5, 20.5], [9.5, 14.5]))
+    patches = make_pipeline(BandStacker("BAC"), PatchSampler(patch_size=5)).fit_transform(X)
+    before, after = (10 * np.log10(bands[name]) for name in bands)
+    whole = np.stack([before, after, after - before], axis=-1)
+    np.testing.assert_allclose(patches, [whole[6:11, 7:12], whole[18:23, 12:17]], atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, "5", None, (5, 5), np.nan])
+def test_wrong_patch_sizes_are_refused_when_fitted(size):
+    with pytest.raises(ValueError, match="'patch_size' parameter of PatchSampler must be an int"):
+        PatchSampler(patch_size=size).fit(middle(random_scene()[0]))
+
+
+def test_a_numpy_integer_is_a_patch_size():
+    X = middle(random_scene()[0])
+    assert PatchSampler(patch_size=np.int64(3)).fit_transform(X).shape == (1, 3, 3, 3)
+    assert PatchSampler().fit_transform(X).shape == (1, 25, 25, 3)  # section 3.1
+
+
+def test_patches_can_be_written_to_and_no_scene_changes():
+    scene, pixels = random_scene()
+    X = Locations(scene, scene.grid.xy([20.5, 20.5], [20.5, 21.5]))
+    patches = PatchSampler(patch_size=3).fit_transform(X)
+    patches[:] = 0
+    np.testing.assert_array_equal(scene.read(), pixels)
+
+
+# ------------------------------------------------------------------------------------------------ PatchSampler(memory)
+
+
+@pytest.fixture
+def on_file(tmp_path):
+    """Locations on a composite of one raster file, and the function that writes the file anew."""
+    path = tmp_path / "red.tif"
+
+    def rewrite(seed):
+        write(path, np.random.default_rng(seed).random((60, 70), np.float32))
+        scene = Scene.from_files({"Red": path})
+        rows, cols = np.random.default_rng(0).integers(15, 45, (2, 20)) + 0.5
+        return Locations(scene, scene.grid.xy(rows, cols))
+
+    return rewrite
+
+
+@pytest.fixture
+def openings(monkeypatch):
+    """How often raster files were opened: once in each reading of a set of patches from one file."""
+    paths, real = [], raster.open_raster
+
+    def counting(path, *args, **kwargs):
+        paths.append(path)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(raster, "open_raster", counting)
+    return paths
+
+
+class Mean(ClassifierMixin, BaseEstimator):
+    """A classifier of patches by their mean, with a parameter that only a search looks at."""
+
+    def __init__(self, learning_rate=1.0):
+        self.learning_rate = learning_rate
+
+    def fit(self, X, y):
+        self.classes_, self.middle_ = np.unique(y), np.mean(X)
+        return self
+
+    def predict(self, X):
+        return self.classes_[(X.mean(axis=(1, 2, 3)) > self.middle_).astype(int)]
+
+
+def test_a_search_reads_each_set_of_patches_once(on_file, openings, tmp_path):
+    X, y = on_file(seed=0), np.arange(20) % 2
+    grid = {"sampler__patch_size": [5, 8], "classifier__learning_rate": [1.0, 2.0, 3.0]}
+    scores = []
+    for memory, pipeline_memory in [(None, None), ("a", None), ("b", "c")]:
+        steps = [
+            ("stacker", BandStacker(["Red"])),
+            ("sampler", PatchSampler(memory=memory and str(tmp_path / memory))),
+            ("classifier", Mean()),
+        ]
+        pipe = Pipeline(steps, memory=pipeline_memory and str(tmp_path / pipeline_memory))
+        openings.clear()
+        search = GridSearchCV(pipe, grid, cv=KFold(3), refit=False).fit(X, y)
+        scores.append(search.cv_results_["mean_test_score"].tolist())
+        # of 2 sizes and 3 folds, training and test patches; without memory for each of 3 learning rates
+        assert len(openings) == (12 if memory else 36)
+    assert scores[0] == scores[1] == scores[2]
+
+
+def test_cached_patches_are_those_that_would_be_read(on_file, openings, tmp_path):
+    X = BandStacker(["Red"]).fit_transform(on_file(seed=0))
+    expected = PatchSampler(patch_size=9).fit_transform(X)
+    sampler = PatchSampler(patch_size=np.int64(9), memory=joblib.Memory(tmp_path / "cache", verbose=0)).fit(X)
+    openings.clear()
+    for _ in range(2):
+        np.testing.assert_array_equal(sampler.transform(X), expected)
+        np.testing.assert_array_equal(clone(sampler).transform(X[::-1]), expected[::-1])
+    assert len(openings) == 2
+
+
+@pytest.mark.parametrize("cached", ["sampler", "pipeline"])
+def test_patches_of_a_rewritten_raster_never_come_from_the_cache(on_file, tmp_path, cached):
+    memory = str(tmp_path / "cache")
+    sampler = PatchSampler(patch_size=5, memory=memory if cached == "sampler" else None)
+    # the last step of a pipeline is not cached
+    pipe = make_pipeline(BandStacker(["Red"]), sampler, "passthrough", memory=memory if cached == "pipeline" else None)
+    old = on_file(seed=0)
+    first = pipe.fit_transform(old)
+    np.testing.assert_array_equal(pipe.fit_transform(old), first)
+    time.sleep(0.02)  # clocks of file systems tick every few milliseconds
+    new = on_file(seed=1)
+    for X in (old, pickle.loads(pickle.dumps(old))):
+        with pytest.raises(SceneReadError, match="was changed after the scene was built"):
+            pipe.fit_transform(X)
+    second = pipe.fit_transform(new)
+    assert not (second == first).any()
+    np.testing.assert_array_equal(second, PatchSampler(patch_size=5).fit_transform(new))
+
+
+def test_equal_locations_of_two_processes_share_a_cache(on_file, tmp_path):
+    X = BandStacker(["Red"]).fit_transform(on_file(seed=0))
+    code = """if True:
+    import sys, joblib
+    import numpy as np
+    from sklandslide import BandStacker, Locations, Scene
+    scene = Scene.from_files({"Red": sys.argv[1]})
+    rows, cols = np.random.default_rng(0).integers(15, 45, (2, 20)) + 0.5
+    print(joblib.hash(BandStacker(["Red"]).fit_transform(Locations(scene, scene.grid.xy(rows, cols)))))
+    """
+    command = [sys.executable, "-c", code, str(tmp_path / "red.tif")]
+    other = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert other == joblib.hash(X)
+    before = joblib.hash(X.scenes[0]), joblib.hash(X)
+    time.sleep(0.02)
+    on_file(seed=1)
+    assert joblib.hash(X.scenes[0]) != before[0] and joblib.hash(X) != before[1]
+
+
+def test_patches_of_scenes_in_memory_are_not_cached(tmp_path):
+    X = middle(random_scene()[0], 3)
+    sampler = PatchSampler(patch_size=5, memory=str(tmp_path / "cache"))
+    np.testing.assert_array_equal(sampler.fit_transform(X), PatchSampler(patch_size=5).fit_transform(X))
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("memory", [3, ["folder"], True])
+def test_a_memory_is_a_folder_or_joblibs(memory):
+    with pytest.raises(ValueError, match="'memory' parameter of PatchSampler must be"):
+        PatchSampler(memory=memory).fit(middle(random_scene()[0]))

@@ -1,0 +1,55 @@
+"""Thousands of damaged files, in a process with little memory: read or refused, and nothing else."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz_readers import mutated
+
+FUZZER = Path(__file__).parents[1].joinpath("fuzz_readers.py")
+
+
+def test_thousands_of_damaged_files_are_read_or_refused():
+    """A crash, a standstill or too much memory ends the other process, not this one."""
+    command = [sys.executable, "-X", "faulthandler", str(FUZZER), "--cases", "5000", "--seed", "7"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=400, errors="replace")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-1500:]}"
+    outcome = re.search(r"5000 cases: \{'read': (\d+), 'refused': (\d+)\}, 0 failures", done.stdout)
+    assert outcome, done.stdout
+    assert min(map(int, outcome.groups())) > 300  # neither harmless nor hopeless
+
+
+@pytest.mark.parametrize("fault", ["raise ValueError('raw')", "bytearray(2**30)", "time.sleep(2)"])
+def test_the_fuzzer_finds_what_it_looks_for(fault):
+    """Another error, too much memory and a standstill are failures."""
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(FUZZER.parent)!r})
+import fuzz_readers
+
+kinds, calls = fuzz_readers.rasters, []
+fuzz_readers.rasters = lambda folder: list(kinds(folder))[:1]
+fuzz_readers.inventories = lambda folder: []
+fuzz_readers.seeds_of_maps = lambda seeds: []
+
+def read_scene(path):
+    calls.append(path)
+    if len(calls) == 2:  # the first call reads the file before it is damaged
+        {fault}
+
+fuzz_readers.read_scene, fuzz_readers.SECONDS = read_scene, 1
+print(len(fuzz_readers.main(2, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "1", done.stdout + done.stderr
+
+
+def test_damage_is_the_same_for_the_same_seed_and_does_something():
+    content = bytes(range(256)) * 10
+    first, again = (mutated(content, np.random.default_rng([3, 4])) for _ in range(2))
+    assert first == again
+    assert sum(mutated(content, np.random.default_rng(seed)) != content for seed in range(100)) > 90
+    assert mutated(b"", np.random.default_rng(0)) == b""

@@ -1,0 +1,234 @@
+"""Slope: right on every kind of grid, the same in every window."""
+
+import numpy as np
+import pytest
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Geod
+from rasterio.warp import transform as transform_points
+from rasters import UTM, centres, grid_of, random_windows, same, write
+
+from sklandslide import Scene
+from sklandslide.geodata.grid import Window
+from sklandslide.geodata.terrain import metres_per_unit, slope_degrees
+
+NORTH_UP = Affine(10, 0, 600_000, 0, -10, 4_740_000)
+ROTATED = Affine(8.66, 5, 600_000, 5, -8.66, 4_740_000)
+
+# Coordinate system, longitude and latitude of the place, pixel size in the system's units.
+GRIDS = {
+    "UTM": ("EPSG:32654", 142.0, 42.7, 30.0),
+    "UTM at the zone's edge": ("EPSG:32654", 138.1, 42.7, 30.0),
+    "degrees at the equator": ("EPSG:4326", 100.0, 0.0, 1 / 3600),
+    "degrees at 42": ("EPSG:4326", 142.0, 42.7, 1 / 3600),
+    "degrees at -42": ("EPSG:4326", 172.0, -42.7, 1 / 3600),
+    "degrees at 60": ("EPSG:4326", 10.0, 60.0, 1 / 3600),
+    "Japanese degrees": ("EPSG:6668", 142.0, 42.7, 1 / 3600),
+    "web Mercator at 60": ("EPSG:3857", 10.0, 60.0, 60.0),
+    "web Mercator at the equator": ("EPSG:3857", 10.0, 0.0, 30.0),
+    "feet": ("EPSG:2263", -73.9, 40.7, 100.0),
+    "equal area": ("EPSG:3035", 10.0, 52.0, 30.0),
+    "with heights": ("EPSG:32632+5773", 10.0, 45.0, 30.0),
+}
+each_grid = pytest.mark.parametrize(("crs", "lon", "lat", "pixel"), GRIDS.values(), ids=GRIDS.keys())
+
+
+def grid_about(crs, lon, lat, pixel, shape=(9, 11), bearing=0.0):
+    """A grid centred on a place, turned by `bearing` degrees."""
+    base = grid_of(crs, Affine.identity(), (1, 1))
+    (x,), (y,) = transform_points("EPSG:4326", base.crs, [lon], [lat])
+    cos, sin = pixel * np.cos(np.radians(bearing)), pixel * np.sin(np.radians(bearing))
+    rows, cols = shape
+    turned = (cos, sin, x - cos * cols / 2 - sin * rows / 2, sin, -cos, y - sin * cols / 2 + cos * rows / 2)
+    return grid_of(crs, Affine(*turned), shape)
+
+
+def ground(grid, lon, lat):
+    """Metres east and north of a place: a projection that is true to length about it."""
+    return centres(grid, f"+proj=aeqd +lon_0={lon} +lat_0={lat} +ellps=WGS84 +units=m")
+
+
+def slope(heights, grid, window=None):
+    scene = Scene.from_arrays({"DEM": heights}, transform=grid.transform, crs=grid.crs)
+    return scene.read("Slope", window)[..., 0]
+
+
+def brute_force_horn(z, dx, dy):
+    """Horn's formula, cell by cell, for the inner pixels of a north-up grid."""
+    out = np.full(z.shape, np.nan)
+    for i in range(1, z.shape[0] - 1):
+        for j in range(1, z.shape[1] - 1):
+            (a, b, c), (d, _, f), (g, h, k) = z[i - 1 : i + 2, j - 1 : j + 2]
+            east = ((c + 2 * f + k) - (a + 2 * d + g)) / (8 * dx)
+            south = ((g + 2 * h + k) - (a + 2 * b + c)) / (8 * dy)
+            out[i, j] = np.degrees(np.arctan(np.sqrt(east**2 + south**2)))
+    return out
+
+
+@each_grid
+@pytest.mark.parametrize("bearing", [0.0, 33.0])
+def test_a_plane_has_its_slope_whatever_the_coordinates_and_the_aspect(crs, lon, lat, pixel, bearing):
+    grid = grid_about(crs, lon, lat, pixel, bearing=bearing)
+    east, north = ground(grid, lon, lat)
+    for steepness, aspect in [(1, 0), (10, 90), (30, 45), (45, 200), (60, 290)]:
+        gradient = np.tan(np.radians(steepness))
+        towards = np.radians(aspect)
+        heights = 500 + gradient * (east * np.sin(towards) + north * np.cos(towards))
+        assert slope(heights, grid) == pytest.approx(np.full(grid.shape, float(steepness)), rel=0.01)
+
+
+@each_grid
+def test_slope_agrees_with_the_same_hill_sampled_in_metres(crs, lon, lat, pixel):
+    def hill(east, north):
+        return 300 * np.exp(-(((east - 100) / 700) ** 2) - ((north + 50) / 500) ** 2)
+
+    grid = grid_about(crs, lon, lat, pixel, shape=(41, 41))
+    in_metres = grid_of(f"+proj=aeqd +lon_0={lon} +lat_0={lat} +ellps=WGS84", Affine(1, 0, -20, 0, -1, 20), (41, 41))
+    here = slope(hill(*ground(grid, lon, lat)), grid)[20, 20]
+    there = slope(hill(*centres(in_metres)), in_metres)[20, 20]  # sampled 1 m apart: the hill's own slope
+    assert here == pytest.approx(there, rel=0.01)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.5, 50), st.floats(0.5, 50))
+def test_slope_is_horns(seed, dx, dy):
+    z = np.random.default_rng(seed).normal(scale=20, size=(6, 7))
+    expected = brute_force_horn(z, dx, dy)
+    grid = grid_of(None, Affine(dx, 0, 0, 0, -dy, 0), z.shape)
+    # float32 heights: seven digits
+    assert slope(z, grid)[1:-1, 1:-1] == pytest.approx(expected[1:-1, 1:-1], rel=1e-4, abs=1e-3)
+
+
+def test_slope_does_not_depend_on_the_datum_of_heights_or_on_their_sign():
+    grid = grid_of(UTM, NORTH_UP, (20, 20))
+    z = np.random.default_rng(0).integers(0, 300, (20, 20)).astype(float)
+    assert same(slope(z, grid), slope(z + 1000, grid))
+    assert same(slope(z, grid), slope(-z, grid))
+    assert (slope(np.full((20, 20), 77.0), grid) == 0).all()
+
+
+@pytest.mark.parametrize("bearing", [90.0, 180.0])
+def test_slope_turns_with_the_raster(bearing):
+    # A DEM stored south up or on its side shows the same ground.
+    z = np.random.default_rng(0).normal(scale=20, size=(9, 9))
+    north_up = grid_of(None, Affine(10, 0, 0, 0, -10, 0), z.shape)
+    if bearing == 180.0:
+        south_up = grid_of(None, Affine(10, 0, 0, 0, 10, 0), z.shape)
+        assert np.allclose(slope(z, north_up), slope(z[::-1], south_up)[::-1], rtol=1e-6)
+    else:
+        on_its_side = grid_of(None, Affine(0, 10, 0, 10, 0, 0), z.shape)
+        assert np.allclose(slope(z, north_up), slope(z.T, on_its_side).T, rtol=1e-6)
+
+
+def test_oblong_pixels_of_a_turned_grid():
+    # x = 20 col + 5 row, y = 4 col - 10 row: a plane rising 1 in x and 2 in y
+    grid = grid_of(None, Affine(20, 5, 0, 4, -10, 0), (5, 6))
+    x, y = centres(grid)
+    assert slope(x + 2 * y, grid) == pytest.approx(np.full((5, 6), np.degrees(np.arctan(np.sqrt(5)))), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        (UTM, NORTH_UP),
+        (UTM, ROTATED),
+        ("EPSG:4326", Affine(1e-4, 0, 10, 0, -1e-4, 60)),
+        ("EPSG:3857", Affine(30, 0, 1e6, 0, -30, 8.4e6)),
+        (None, NORTH_UP),
+    ],
+    ids=["UTM", "rotated", "degrees", "Mercator", "no CRS"],
+)
+def test_windows_equal_the_whole_bit_for_bit(crs, transform):
+    rng = np.random.default_rng(0)
+    z = rng.normal(scale=50, size=(23, 31))
+    z[rng.random(z.shape) < 0.02] = np.nan
+    grid = grid_of(crs, transform, z.shape)
+    whole = slope(z, grid)
+    assert np.isfinite(whole).mean() > 0.5
+    for window in random_windows(rng, z.shape, 60):
+        (r0, r1), (c0, c1) = window
+        assert same(slope(z, grid, window), whole[r0:r1, c0:c1])
+
+
+@pytest.mark.parametrize("hole", [(5, 6), (0, 6), (5, 0), (0, 0), (11, 13), (1, 1)])
+def test_a_hole_is_a_hole_and_spreads_to_its_eight_neighbours_only(hole):
+    z = np.random.default_rng(0).normal(size=(12, 14))
+    z[hole] = np.nan
+    expected = np.zeros(z.shape, bool)
+    r, c = hole
+    expected[max(0, r - 1) : r + 2, max(0, c - 1) : c + 2] = True
+    missing = np.isnan(slope(z, grid_of(UTM, NORTH_UP, z.shape)))
+    assert np.array_equal(missing, expected)
+
+
+def test_nodata_in_the_dem_are_no_heights():
+    z = np.full((9, 9), 100.0)
+    z[4, 4] = -9999
+    scene = Scene.from_arrays({"DEM": z}, transform=NORTH_UP, crs=UTM, nodata={"DEM": -9999})
+    s = scene.read("Slope")[..., 0]
+    assert np.isnan(s).sum() == 9
+    assert np.nanmax(s) == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2)])
+def test_small_rasters_have_a_slope(shape):
+    grid = grid_of(None, Affine(10, 0, 0, 0, -10, 0), shape)
+    x, y = centres(grid)
+    rise = np.hypot(0 if shape[1] == 1 else 1, 0 if shape[0] == 1 else 2)
+    assert slope(x + 2 * y, grid) == pytest.approx(np.full(shape, np.degrees(np.arctan(rise))), rel=1e-5)
+
+
+def test_slope_is_computed_on_the_dems_own_grid_and_then_resampled(tmp_path):
+    rng = np.random.default_rng(0)
+    heights = rng.normal(scale=30, size=(20, 20)).astype(np.float32)
+    coarse = NORTH_UP[:6]
+    dem = write(tmp_path / "dem.tif", heights, transform=Affine(30, 0, coarse[2], 0, -30, coarse[5]))
+    red = write(tmp_path / "red.tif", np.zeros((60, 60), np.float32))
+    native = Scene.from_files({"DEM": dem}).read("Slope")[..., 0]
+    stored = write(tmp_path / "slope.tif", native, transform=Affine(30, 0, coarse[2], 0, -30, coarse[5]))
+    derived = Scene.from_files({"Red": red, "DEM": dem}).read("Slope")
+    assert same(derived, Scene.from_files({"Red": red, "Slope": stored}).read("Slope"))
+    # and not the slope of resampled heights, which are smoother
+    resampled = Scene.from_files({"Red": red, "DEM": dem}).read("DEM")[..., 0]
+    smooth = slope(resampled, grid_of(UTM, NORTH_UP, (60, 60)))
+    assert not np.allclose(derived[..., 0], smooth, atol=1, equal_nan=True)
+
+
+def test_a_slope_band_that_is_given_is_kept():
+    given_slope = np.full((4, 4), 12.5)
+    scene = Scene.from_arrays({"Slope": given_slope, "DEM": np.eye(4) * 50}, transform=NORTH_UP, crs=UTM)
+    assert scene.bands == ("Slope", "DEM")
+    assert (scene.read("Slope") == 12.5).all()
+
+
+def test_there_is_no_slope_without_a_dem():
+    assert Scene.from_arrays({"Red": np.eye(4)}, transform=NORTH_UP).bands == ("Red",)
+
+
+@pytest.mark.parametrize("lat", [-70.0, -42.0, 0.0, 30.0, 60.0])
+def test_the_length_of_a_degree_is_the_ellipsoids(lat):
+    grid = grid_of("EPSG:4326", Affine(1e-3, 0, 20, 0, -1e-3, lat + 5e-4), (1, 1))
+    metres_x, metres_y = metres_per_unit(grid, Window(0, 0, 1, 1))
+    geod = Geod(ellps="WGS84")
+    east = geod.inv(20, lat, 20.001, lat)[2] * 1000
+    north = geod.inv(20, lat - 5e-4, 20, lat + 5e-4)[2] * 1000
+    assert (np.squeeze(metres_x), np.squeeze(metres_y)) == pytest.approx((east, north), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wkt", "metres"),
+    [('LOCAL_CS["site",UNIT["metre",1]]', 1.0), ('LOCAL_CS["site",UNIT["foot",0.3048]]', 0.3048)],
+)
+def test_a_local_site_system_has_a_slope(wkt, metres):
+    grid = grid_of(wkt, Affine(10, 0, 0, 0, -10, 0), (5, 5))
+    x, _ = centres(grid)
+    assert slope(x, grid) == pytest.approx(np.full((5, 5), np.degrees(np.arctan(1 / metres))), rel=1e-5)
+
+
+def test_slope_degrees_asks_for_a_ring_and_gives_the_window():
+    grid = grid_of(None, Affine(10, 0, 0, 0, -10, 0), (50, 50))
+    z = np.random.default_rng(0).normal(size=(50, 50))
+    out = slope_degrees(z[9:16, 19:25], grid, Window(10, 20, 5, 4))
+    assert out.dtype == np.float32
+    assert out == pytest.approx(brute_force_horn(z, 10, 10)[10:15, 20:24], rel=1e-5)

@@ -1,0 +1,292 @@
+"""Shared computation: the same map as window by window, over the grid of cases where it claims to be exact."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fitting import ALL_BANDS, pipeline, randomise
+from scenes import random_scene
+from sklearn.pipeline import make_pipeline
+
+from sklandslide import BandStacker, LandslideCNN, Locations, PatchSampler, SlidingWindowPredictor, build_cnn
+from sklandslide.exceptions import SklandslideError
+from sklandslide.mapping.states import axis_plan
+
+SIZES, STEPS = (15, 17, 25, 32, 33, 40), (1, 2, 3, 4, 5)
+
+
+def both(pipe, scene, step, folder):
+    maps = []
+    for method in ("shared", "window"):
+        predictor = SlidingWindowPredictor(pipe, step=step, method=method)
+        maps.append(predictor.predict_map(scene, folder / f"{method}.tif").probability)
+        assert predictor.engine_ == method
+    return maps
+
+
+def assert_same(shared, window):
+    assert np.isnan(shared).tolist() == np.isnan(window).tolist()
+    assert np.nanmax(np.abs(shared - window)) <= 1e-5
+    assert 0.02 < np.nanstd(window) < 0.45  # neither constant nor saturated, or the test proves nothing
+
+
+# Every pair of size and step, with depth, padding and bands running through their values beside them.
+CASES = [
+    (size, step, 1 + (i + j) % 4, ("same", "valid")[(i + j // 2) % 2], 1 + (i + 2 * j) % 4)
+    for i, size in enumerate(SIZES)
+    for j, step in enumerate(STEPS)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "step", "blocks", "padding", "bands"), CASES)
+def test_shared_equals_window_by_window(tmp_path, size, step, blocks, padding, bands):
+    # more blocks leave nothing of the patch
+    most = {"valid": 2 if size < 25 else 3, "same": 3 if size < 16 else 4}[padding]
+    blocks = min(blocks, most)
+    pipe = pipeline(size, blocks=blocks, padding=padding, bands=bands)
+    scene = random_scene((size + 21, size + 38), ALL_BANDS[:bands], seed=3, holes=1)
+    assert_same(*both(pipe, scene, step, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 3])
+def test_many_squares_and_tiles_with_remainders(tmp_path, monkeypatch, step):
+    from sklandslide.mapping import shared, tiles
+
+    pipe = pipeline(17)
+    scene = random_scene((143, 211), ALL_BANDS[:3], seed=4, holes=9)
+    monkeypatch.setattr(shared, "_LIVE_BYTES", 1 << 20)  # small squares, several at once
+    whole, window = both(pipe, scene, step, tmp_path)
+    assert_same(whole, window)
+    monkeypatch.setattr(tiles, "_LARGEST", 32)
+    tiled = SlidingWindowPredictor(pipe, step=step, method="shared").predict_map(scene, tmp_path / "tiled.tif")
+    np.testing.assert_array_equal(tiled.probability, whole)  # to the bit
+    monkeypatch.setattr(shared, "_LIVE_BYTES", 1 << 17)  # smaller ones sum in another order
+    small = SlidingWindowPredictor(pipe, step=step, method="shared").predict_map(scene, tmp_path / "small.tif")
+    np.testing.assert_allclose(small.probability, whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "step"), [(15, 7), (15, 15), (16, 8), (17, 40)])
+def test_windows_far_apart(tmp_path, size, step):
+    pipe = pipeline(size, padding="same")
+    scene = random_scene((size + 6 * step + 3, size + 9 * step), ALL_BANDS[:3], seed=8, holes=1)
+    assert_same(*both(pipe, scene, step, tmp_path))
+
+
+def test_paper_network_on_patches_as_they_are(tmp_path):
+    train = random_scene((60, 60))
+    X = Locations(train, train.grid.xy(np.full(8, 30.0), np.full(8, 30.0)))
+    pipe = make_pipeline(BandStacker("RGB"), PatchSampler(), LandslideCNN(input_size=None, epochs=1, random_state=0))
+    pipe.fit(X, np.arange(8) % 2)
+    pipe[-1].model_.set_weights([w * 3 for w in pipe[-1].model_.get_weights()])
+    scene = random_scene((60, 70), seed=5)
+    predictor = SlidingWindowPredictor(pipe)
+    m = predictor.predict_map(scene, tmp_path / "auto.tif")
+    assert (predictor.engine_, predictor.engine_reason_) == ("shared", None)
+    window = SlidingWindowPredictor(pipe, method="window").predict_map(scene, tmp_path / "window.tif")
+    assert np.abs(m.probability - window.probability).max() <= 1e-5
+
+
+def refused(estimator, match, tmp_path):
+    scene = random_scene((40, 40), ALL_BANDS[:3])
+    with pytest.raises(SklandslideError, match=f"method='shared' would not be exact: .*{match}"):
+        SlidingWindowPredictor(estimator, method="shared").predict_map(scene, tmp_path / "map.tif", overwrite=True)
+    predictor = SlidingWindowPredictor(estimator, step=8)
+    predictor.predict_map(scene, tmp_path / "map.tif", overwrite=True)
+    assert predictor.engine_ == "window"
+    assert match.split(".")[0] in predictor.engine_reason_
+
+
+def test_where_it_is_not_exact_auto_goes_window_by_window_and_says_why(tmp_path, monkeypatch):
+    import keras
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.preprocessing import FunctionTransformer
+
+    pipe = pipeline(15, blocks=1)
+    train = random_scene((60, 60), ALL_BANDS[:3])
+    X, y = Locations(train, train.grid.xy(np.linspace(20, 40, 8), np.linspace(20, 40, 8))), np.arange(8) % 2
+    refused(CalibratedClassifierCV(FrozenEstimator(pipe), cv=2).fit(X, y), "CalibratedClassifierCV has other", tmp_path)
+    refused(
+        make_pipeline(*pipe[:2], FunctionTransformer(), pipe[-1]), "Pipeline has other steps than BandStacker", tmp_path
+    )
+
+    def with_layers(*layers):
+        layers = [keras.Input((15, 15, 3)), *layers, keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+        monkeypatch.setattr(pipe[-1], "model_", keras.Sequential(layers))
+        return pipe
+
+    L = keras.layers
+    refused(with_layers(L.Resizing(16, 16)), "resampled to the network's input size", tmp_path)
+    refused(with_layers(L.Conv2D(2, 5)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(2, 3, strides=2)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(2, 3, dilation_rate=2)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(3, 3, groups=3)), "not a plain one of 3 x 3", tmp_path)
+    refused(with_layers(L.Conv2D(2, 3, activation="softmax")), "'softmax' of layer", tmp_path)
+    refused(with_layers(L.MaxPooling2D(3)), "not of 2 x 2 with stride 2", tmp_path)
+    refused(with_layers(L.MaxPooling2D(2, padding="same")), "not of 2 x 2 with stride 2", tmp_path)
+    refused(with_layers(L.AveragePooling2D(2)), "does not commute with cutting out windows", tmp_path)
+    everywhere = {"mean": np.zeros((15, 15, 3)), "variance": np.ones((15, 15, 3))}
+    refused(with_layers(L.PReLU()), "does not commute with cutting out windows", tmp_path)
+    refused(with_layers(L.Normalization(axis=(1, 2, 3), **everywhere)), "does not commute with cutting", tmp_path)
+    refused(with_layers(L.Rescaling(np.ones((15, 15, 3)))), "does not commute with cutting out windows", tmp_path)
+    refused(with_layers(L.LayerNormalization()), "does not commute with cutting out windows", tmp_path)
+
+
+def test_other_activations_and_layers_that_commute(tmp_path, monkeypatch):
+    import keras
+
+    pipe, L = pipeline(15, blocks=1), keras.layers
+    layers = [keras.Input((15, 15, 3)), L.Rescaling(0.5, 0.1), L.Conv2D(4, 3, use_bias=False), L.LeakyReLU()]
+    layers += [L.MaxPooling2D(), L.Conv2D(5, 3, padding="same", activation="tanh"), L.Dropout(0.5), L.Flatten()]
+    layers += [L.Dense(6, "elu"), L.BatchNormalization(), L.Dense(2, "softmax")]
+    model = keras.Sequential(layers)
+    monkeypatch.setattr(pipe[-1], "model_", model)
+    assert_same(*both(pipe, random_scene((50, 44), ALL_BANDS[:3], seed=6), 2, tmp_path))
+
+
+def other_networks():
+    import keras
+
+    L = keras.layers
+    return {
+        "two convolutions in a row": [L.Conv2D(4, 3, padding="same", activation="relu"),
+                                      L.Conv2D(5, 3, padding="same", activation="tanh"), L.MaxPooling2D()],
+        "same, then valid": [L.Conv2D(4, 3, padding="same", activation="relu"), L.Conv2D(5, 3, activation="elu"),
+                             L.MaxPooling2D(), L.Conv2D(3, 3, padding="same", activation="linear")],
+        "pooling first": [L.MaxPooling2D(), L.Conv2D(4, 3, padding="same", activation="relu"), L.MaxPooling2D()],
+        "pooling twice": [L.Conv2D(4, 3, padding="same"), L.MaxPooling2D(), L.MaxPooling2D(),
+                          L.Conv2D(4, 3, padding="same")],
+        "gelu before pooling": [L.Conv2D(4, 3, padding="same", activation="gelu"), L.MaxPooling2D()],
+        "silu before pooling": [L.Conv2D(4, 3, padding="same", activation="silu"), L.Dropout(0.5), L.MaxPooling2D()],
+        "a layer between": [L.Conv2D(4, 3, padding="same", activation="sigmoid"), L.Activation("silu"),
+                            L.MaxPooling2D(), L.Conv2D(3, 3, padding="same", use_bias=False)],
+        "no convolution": [L.Rescaling(0.5), L.MaxPooling2D()],
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 3])
+def test_other_chains(tmp_path, monkeypatch, step):
+    import keras
+
+    pipe = pipeline(15, blocks=1)
+    scene = random_scene((50, 44), ALL_BANDS[:3], seed=6)
+    for number, (name, layers) in enumerate(other_networks().items()):
+        ends = [keras.layers.Flatten(), keras.layers.Dense(6, "relu"), keras.layers.Dense(2, "softmax")]
+        model = keras.Sequential([keras.Input((15, 15, 3)), *layers, *ends])
+        randomise(model, np.random.RandomState(number))
+        monkeypatch.setattr(pipe[-1], "model_", model)
+        folder = tmp_path / name
+        folder.mkdir()
+        assert_same(*both(pipe, scene, step, folder))
+
+
+THREADS = """
+import sys
+import numpy as np
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
+tf.config.threading.set_inter_op_parallelism_threads(int(sys.argv[1]))
+sys.path.insert(0, sys.argv[2])
+from fitting import pipeline, values_of
+values_of(pipeline(25), 2, (90, 120)).tofile(sys.argv[3])
+"""
+
+
+@pytest.mark.slow
+def test_bits_do_not_depend_on_the_number_of_threads(tmp_path):
+    for threads in ("1", "2", "3"):
+        command = [sys.executable, "-c", THREADS, threads, str(Path(__file__).parents[1]), str(tmp_path / threads)]
+        subprocess.run(command, check=True)
+    one, two, three = ((tmp_path / threads).read_bytes() for threads in ("1", "2", "3"))
+    assert np.frombuffer(one, np.float32).std() > 0.02
+    assert one == two == three
+
+
+@pytest.mark.slow
+def test_bits_do_not_depend_on_the_place_of_a_square(monkeypatch):
+    from sklandslide.mapping import shared
+    from sklandslide.mapping.tiles import MapTask
+
+    monkeypatch.setattr(shared, "_cheapest", lambda *_: (8, 5))
+    pipe = pipeline(15)
+    engine = shared.SharedEngine(MapTask(pipe, [pipe[0]], 15, 2, 1))
+    square = np.random.RandomState(0).normal(size=(engine.plan.length, engine.plan.length, 3)).astype("float32")
+    found = engine._graph(np.stack([square] * 5))
+    assert (found == found[0]).all()
+    assert found.std() > 0.02
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [25, 40])
+def test_memory_is_bounded_for_any_step(size, padding):
+    from sklandslide.mapping import shared
+
+    chain = shared._take_apart(build_cnn(patch_shape=(size, size, 3), n_classes=2, padding=padding, input_size=None))
+    for step in (1, 2, 3, 5, 10, 24, 25, 26, 40, 50, 1000):
+        side, batch = shared._cheapest(size, step, chain)
+        operations, live = shared._expense(axis_plan(size, step, chain.kinds, side), side, chain)
+        assert side & (side - 1) == 0
+        assert live * batch <= shared._LIVE_BYTES
+        # never more work than for the window by itself
+        assert operations / side**2 <= shared._expense(axis_plan(size, step, chain.kinds), 1, chain)[0]
+
+
+def test_maps_are_kept_where_windows_need_them():
+    plan = axis_plan(32, 2, ["same", "pool"] * 3, side=64)
+    assert [[lattice.stride for lattice in step.outputs] for step in plan.steps[:2]] == [[2, 1, 2], [2, 2, 2]]
+    assert [lattice.count for lattice in plan.steps[-1].outputs] == [64, 68, 64]
+    assert plan.length == 63 * 2 + 32
+    assert axis_plan(25, 2, ["same", "pool"], side=64).length == 63 * 2 + 25
+    assert axis_plan(25, 25, ["valid", "pool"] * 2, side=1).length == 22  # what pooling drops is not read
+
+
+def test_states_by_brute_force():
+    """Two features share a state exactly if they depend in the same way on what lies about them."""
+    for size in (15, 25, 32):
+        for kinds in (["same", "pool"] * 3, ["valid", "pool"] * 2, ["same", "same", "pool", "valid"]):
+            span = [(frozenset([i]), i) for i in range(size)]  # what a feature sees, and where it lies
+            distance = 1
+            for kind in kinds:
+                n = len(span)
+                if kind == "same":
+                    near = [range(max(i - 1, 0), min(i + 2, n)) for i in range(n)]
+                    # remember the missing tap: zero padding is seen too
+                    lost = [
+                        frozenset({-(10**6)} if i == 0 else ()) | ({10**6} if i == n - 1 else frozenset())
+                        for i in range(n)
+                    ]
+                elif kind == "valid":
+                    near, lost = [range(i, i + 3) for i in range(n - 2)], [frozenset()] * n
+                else:
+                    near, lost = [range(2 * i, 2 * i + 2) for i in range(n // 2)], [frozenset()] * n
+                    distance *= 2
+                span = [
+                    (frozenset().union(*(span[k][0] for k in ks)) | lost[i], span[ks[0] if kind != "same" else i][1])
+                    for i, ks in enumerate(near)
+                ]
+            relative = [frozenset(p - at if abs(p) < 10**5 else p for p in seen) for seen, at in span]
+            plan = axis_plan(size, 2, kinds)
+            same_by_hand = [[a == b for b in relative] for a in relative]
+            same_by_plan = [[a == b for b in plan.states] for a in plan.states]
+            for i, row in enumerate(same_by_plan):
+                for j, equal in enumerate(row):
+                    assert not equal or same_by_hand[i][j]  # equal states are equal functions
+            assert len(set(plan.states)) <= len(set(relative)) + 2
+
+
+def test_number_of_states_of_the_design():
+    assert [len(s.recipes) for s in axis_plan(32, 2, ["same", "pool"] * 3).steps] == [3, 3, 5, 3, 5, 3]
+    assert [len(s.recipes) for s in axis_plan(40, 2, ["valid", "pool"] * 3).steps] == [1] * 6
+
+
+def test_build_cnn_is_a_plain_chain():
+    from sklandslide.mapping.shared import _take_apart
+
+    assert not isinstance(_take_apart(build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=None)), str)
+    assert "resampled" in _take_apart(build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=32))

@@ -1,0 +1,524 @@
+"""X: coordinates that scikit-learn indexes as an array, and the reading of patches about them."""
+
+import copy
+import pickle
+import sys
+import tracemalloc
+
+import joblib
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasters import TRANSFORM, UTM, same, write
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, KFold, train_test_split
+from sklearn.utils import _safe_indexing, indexable, resample, shuffle
+from sklearn.utils.validation import _num_samples
+
+from sklandslide import BandStacker, Locations, Scene
+from sklandslide.exceptions import BandError, SceneError
+from sklandslide.geodata.raster import FileBand
+from sklandslide.sampling import regions
+from sklandslide.sampling.locations import read_patches, valid_patches, windows_without
+
+TRANSFORMS = {
+    "north up": TRANSFORM,
+    "south up": Affine(10, 0, 600_000, 0, 10, 4_730_000),
+    "rotated": Affine(8.66, 5, 600_000, 5, -8.66, 4_740_000),
+    "oblong": Affine(7, 0, 600_000, 0, -20, 4_740_000),
+}
+
+
+def noise_scene(shape=(60, 70), bands=2, seed=0, transform=TRANSFORM, holes=0.0, crs=UTM):
+    rng = np.random.default_rng(seed)
+    arrays = {f"B{i}": rng.normal(size=shape) for i in range(bands)}
+    for array in arrays.values():
+        array[rng.random(shape) < holes] = np.nan
+    return Scene.from_arrays(arrays, transform=transform, crs=crs)
+
+
+def about(scene, origin, size, jitter=0.0):
+    """Coordinates of points whose patches begin at `origin`, moved off the centre by up to `jitter` pixels."""
+    centre = np.asarray(origin) + size / 2
+    moved = centre + np.random.default_rng(0).uniform(-jitter, jitter, centre.shape)
+    return scene.grid.xy(moved[:, 0], moved[:, 1])
+
+
+@pytest.fixture
+def X():
+    """Seven rows on two scenes, interleaved."""
+    a, b = noise_scene(seed=1), noise_scene(seed=2)
+    xy = np.array([600_100.25, 4_739_900.75]) + 20 * np.arange(14).reshape(7, 2) * [1, -0.5]
+    return Locations.concatenate([Locations(a, xy[:4]), Locations(b, xy[4:])])[[0, 4, 1, 5, 2, 6, 3]]
+
+
+def rows_of(X):
+    """What identifies each row: its scene and its coordinates."""
+    return [(X.scenes[i].fingerprint, *xy) for i, xy in zip(X.scene_index, X.xy.tolist(), strict=True)]
+
+
+# Indexing
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        [5, 0, 0],
+        np.array([5, 0, 0]),
+        np.array([6], np.uint8),
+        [-1, 2],
+        [True, False, True, False, False, False, True],
+        np.array([True, False, True, False, False, False, True]),
+        np.zeros(7, bool),
+        [],
+        slice(2, 5),
+        slice(None, None, -2),
+        slice(0, 0),
+        range(1, 4),
+    ],
+    ids=str,
+)
+def test_rows_are_locations_whatever_the_key(X, key):
+    expected = [rows_of(X)[i] for i in np.arange(7)[key]]
+    for wanted in (key, (key, ...), (key, slice(None)), (key,)):
+        got = X[wanted]
+        assert isinstance(got, Locations)
+        assert rows_of(got) == expected
+        assert got.shape == (len(expected), 2)
+
+
+def test_all_rows_are_locations(X):
+    for key in (..., slice(None), (slice(None), ...), (slice(None), slice(None)), (..., slice(None))):
+        assert rows_of(X[key]) == rows_of(X)
+
+
+def test_columns_are_plain_arrays(X):
+    xy = X.xy.copy()
+    for key in [
+        (slice(None), 0),
+        (slice(None), 1),
+        (..., 0),
+        (slice(1, 4), 1),
+        ([3, 1], 0),
+        (slice(None), [1, 0]),
+        (slice(None), np.array([0, 1])),
+        (slice(None), slice(0, 1)),
+        (slice(None), [True, False]),
+    ]:
+        got = X[key]
+        assert type(got) is np.ndarray
+        assert np.array_equal(got, xy[key])
+        assert got.dtype == np.float64
+
+
+def test_one_row_is_its_coordinates(X):
+    for i in (3, np.int64(3), -1, np.uint8(0)):
+        assert type(X[i]) is np.ndarray
+        assert np.array_equal(X[i], X.xy[i])
+    assert X[3, 1] == X.xy[3, 1]
+    assert np.array_equal(np.array(list(X)), X.xy)  # a loop over rows ends
+
+
+@pytest.mark.parametrize("key", [7, -8, [0, 7], [True, False], np.ones(8, bool)])
+def test_rows_that_there_are_not(X, key):
+    with pytest.raises(IndexError):
+        X[key]
+
+
+def test_what_arrays_have(X):
+    assert len(X) == 7
+    assert X.shape == (7, 2)
+    assert X.ndim == 2
+    assert X.dtype == np.float64
+    assert repr(X).startswith("<7 Locations on 2 scene(s)\n <Scene 60 x 70 pixels, EPSG:32654, bands B0, B1>")
+
+
+def test_coordinates_keep_every_bit():
+    xy = np.array([[600_000.123456789, 4_739_999.987654321], [1 / 3, 2 / 3]])
+    X = Locations(noise_scene(), xy)
+    assert same(X.xy, xy)
+    assert same(np.asarray(X), xy)
+    assert same(X[[1, 0]].xy, xy[::-1])
+    assert same(pickle.loads(pickle.dumps(X)).xy, xy)
+    assert Locations(noise_scene(), xy.tolist()).dtype == np.float64
+    assert Locations(noise_scene(), [[600_001, 4_739_999]]).dtype == np.float64
+
+
+def test_as_an_array(X):
+    assert np.array_equal(np.asarray(X), X.xy)
+    assert np.asarray(X, dtype=np.float32).dtype == np.float32
+    copied = np.array(X)
+    copied[:] = 0
+    assert X.xy.min() > 0
+    assert np.mean(X, axis=0) == pytest.approx(X.xy.mean(axis=0))
+    with pytest.raises(ValueError, match=r"float64; they cannot become .*float32.* without a copy"):
+        X.__array__(np.float32, copy=False)
+
+
+def test_locations_do_not_change():
+    xy = np.array([[1.0, 2.0], [3.0, 4.0]])
+    X = Locations(noise_scene(), xy)
+    xy[:] = 0
+    assert X.xy.tolist() == [[1, 2], [3, 4]]
+    for Y in (X, X[:1], X[[1, 0]], pickle.loads(pickle.dumps(X)), copy.deepcopy(X)):
+        with pytest.raises(ValueError, match="read-only"):
+            Y.xy[0, 0] = 5
+        with pytest.raises(ValueError, match="read-only"):
+            Y.scene_index[0] = 1
+        with pytest.raises(ValueError, match="read-only"):
+            Y[:, 0][0] = 5
+
+
+# In scikit-learn
+
+
+def test_scikit_learn_takes_rows(X):
+    assert _num_samples(X) == 7
+    assert rows_of(_safe_indexing(X, [4, 2])) == [rows_of(X)[4], rows_of(X)[2]]
+    assert rows_of(_safe_indexing(X, np.arange(7) % 2 == 0)) == rows_of(X)[::2]
+    assert rows_of(_safe_indexing(X, slice(1, 3))) == rows_of(X)[1:3]
+    assert np.array_equal(_safe_indexing(X, 1, axis=1), X.xy[:, 1])
+    assert indexable(X, np.zeros(7))[0] is X
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        indexable(X, np.zeros(6))
+
+
+def test_splits_keep_every_row_with_its_label_and_scene(X):
+    y = np.arange(7)
+    train, test, y_train, y_test = train_test_split(X, y, test_size=3, random_state=0)
+    assert isinstance(train, Locations)
+    assert isinstance(test, Locations)
+    found = dict(zip([*y_train, *y_test], rows_of(train) + rows_of(test), strict=True))
+    assert [found[i] for i in range(7)] == rows_of(X)
+
+
+def test_splitters_shuffling_and_resampling(X):
+    for splitter, groups in ((KFold(3), None), (GroupKFold(3), np.arange(7))):
+        tested = [i for _, test in splitter.split(X, groups=groups) for i in test]
+        assert sorted(tested) == list(range(7))
+    shuffled, order = shuffle(X, np.arange(7), random_state=0)
+    assert rows_of(shuffled) == [rows_of(X)[i] for i in order]
+    assert len(resample(X, n_samples=20, random_state=0)) == 20
+    assert rows_of(clone(X, safe=False)) == rows_of(X)
+
+
+# Several scenes
+
+
+def test_concatenation_keeps_rows_in_order_on_their_scenes():
+    scenes = [noise_scene(seed=i) for i in range(3)]
+    rng = np.random.default_rng(0)
+    parts = [Locations(scenes[i], rng.normal(size=(n, 2))) for i, n in [(0, 3), (1, 2), (0, 0), (2, 1), (0, 4)]]
+    joined = Locations.concatenate(parts)
+    assert rows_of(joined) == [row for part in parts for row in rows_of(part)]
+    assert joined.scenes == tuple(scenes)
+    assert joined.scene_index.tolist() == [0, 0, 0, 1, 1, 2, 0, 0, 0, 0]
+    again = Locations.concatenate([joined[::-1], Locations(scenes[1], [[0.5, 0.5]])])
+    assert rows_of(again)[:-1] == rows_of(joined)[::-1]
+    assert again.scene_index[-1] == 1
+
+
+def test_equal_scenes_are_one():
+    a, twin, other = noise_scene(seed=0), noise_scene(seed=0), noise_scene(seed=1)
+    assert a is not twin
+    X = Locations.concatenate([Locations(s, [[i, i]]) for i, s in enumerate([a, other, twin])])
+    assert len(X.scenes) == 2
+    assert X.scene_index.tolist() == [0, 1, 0]
+    assert X.xy[:, 0].tolist() == [0, 1, 2]
+
+
+def test_nothing_to_concatenate():
+    with pytest.raises(SceneError, match=r"no Locations to concatenate\. Give at least one"):
+        Locations.concatenate([])
+
+
+def test_rows_stay_where_they_are_when_scenes_are_mapped(X):
+    cropped = X.map_scenes(lambda scene: scene.crop(None, ["B1"]))
+    assert [scene.bands for scene in cropped.scenes] == [("B1",), ("B1",)]
+    assert np.array_equal(cropped.xy, X.xy)
+    assert np.array_equal(cropped.scene_index, X.scene_index)
+    assert X.scenes[0].bands == ("B0", "B1")
+
+
+def test_pickling_keeps_rows_and_scenes(X):
+    again = pickle.loads(pickle.dumps(X))
+    assert rows_of(again) == rows_of(X)
+    assert again.scenes == X.scenes
+    assert joblib.hash(again) == joblib.hash(X)
+    assert joblib.hash(X[::-1]) != joblib.hash(X)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS.keys())
+def test_patch_extent_holds_a_patch(transform):
+    scene = noise_scene((9, 9), transform=transform)
+    left, bottom, right, top = scene.grid.bounds
+    assert Locations(scene, [[0, 0]]).patch_extent(9) == pytest.approx((right - left, top - bottom))
+    coarse = noise_scene((9, 9), transform=Affine(30, 0, 0, 0, -40, 0))
+    both = Locations.concatenate([Locations(scene, [[0, 0]]), Locations(coarse, [[0, 0]])])
+    assert both.patch_extent(2) == (60, 80)
+
+
+@pytest.mark.parametrize("xy", [[1.0, 2.0], [[1.0, 2.0, 3.0]], np.zeros((2, 2, 2)), 5.0, [[1.0]]])
+def test_coordinates_come_in_pairs(xy):
+    with pytest.raises(SceneError, match=r"xy has shape .*have shape \(n_samples, 2\)"):
+        Locations(noise_scene(), xy)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_coordinates_are_finite(bad):
+    with pytest.raises(SceneError, match=rf"xy holds \[.*{bad}.*\] at row 2; .*must be finite\. Drop"):
+        Locations(noise_scene(), [[1, 2], [3, 4], [5, bad], [bad, 6]])
+
+
+@pytest.mark.parametrize("scene", ["scene.tif", None, np.zeros((3, 3))])
+def test_locations_lie_on_a_scene(scene):
+    with pytest.raises(SceneError, match=r"need the Scene .*not \w+: Locations\(scene, xy\)"):
+        Locations(scene, [[1, 2]])
+
+
+def test_no_rows_will_do():
+    X = Locations(noise_scene(), np.zeros((0, 2)))
+    assert len(X) == 0
+    assert read_patches(X, 5).shape == (0, 5, 5, 2)
+    assert [a.shape for a in valid_patches(X, 5)] == [(0,), (0,)]
+
+
+# Patches
+
+
+def random_sites(rng, scene, size, n):
+    rows, cols = scene.grid.shape
+    first = np.stack([rng.integers(0, rows - size + 1, n), rng.integers(0, cols - size + 1, n)], axis=1)
+    return np.vstack([first, [[0, 0], [rows - size, cols - size], [0, cols - size], [rows - size, 0]]])
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS.keys())
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 25, 32])
+def test_a_patch_is_that_part_of_the_scene(transform, size):
+    scene = noise_scene((60, 70), transform=transform, holes=0.01)
+    whole = scene.read()
+    first = random_sites(np.random.default_rng(0), scene, size, 60)
+    patches = read_patches(Locations(scene, about(scene, first, size, jitter=0.49)), size)
+    expected = np.stack([whole[r : r + size, c : c + size] for r, c in first])
+    assert same(patches, expected)
+
+
+@pytest.mark.parametrize("region", [1, 7, 64, 512])
+def test_the_size_of_a_region_does_not_matter(monkeypatch, region):
+    monkeypatch.setattr(regions, "_BAND", region)
+    monkeypatch.setattr(regions, "_AT_ONCE", region * 5)
+    monkeypatch.setattr(Scene, "block_shape", (1 + region // 50, 1 + region // 20))
+    scene = noise_scene((60, 70), holes=0.02)
+    whole = scene.read()
+    first = random_sites(np.random.default_rng(0), scene, 9, 80)
+    X = Locations(scene, about(scene, first, 9))
+    assert same(read_patches(X, 9), np.stack([whole[r : r + 9, c : c + 9] for r, c in first]))
+    expected = [np.isfinite(whole[r : r + 9, c : c + 9]).all() for r, c in first]
+    assert valid_patches(X, 9)[1].tolist() == expected
+
+
+def test_patches_come_from_scenes_larger_than_a_region():
+    scene = noise_scene((1100, 1300), bands=1)
+    whole = scene.read()
+    rng = np.random.default_rng(0)
+    first = np.vstack(
+        [random_sites(rng, scene, 24, 300), [[511, 511], [512, 512], [500, 1020], [488, 489], [1023, 1024]]]
+    )
+    patches = read_patches(Locations(scene, about(scene, first, 24)), 24)
+    assert same(patches, np.stack([whole[r : r + 24, c : c + 24] for r, c in first]))
+
+
+# What is read of files
+
+LAYOUTS = {
+    "tiles of 128": {"tiled": True, "blockxsize": 128, "blockysize": 128, "compress": "deflate"},
+    "tiles of 64 x 256": {"tiled": True, "blockxsize": 256, "blockysize": 64},
+    "rows": {"blockysize": 1},
+    "strips of 7 rows": {"blockysize": 7, "compress": "deflate"},
+    "two strips": {"blockysize": 350},
+}
+
+
+@pytest.fixture
+def blocks(monkeypatch):
+    """How often each block of each file was asked for."""
+    read, times = FileBand.read, {}
+
+    def counting(band, window):
+        shape = -(-np.array(band.grid.shape) // band.block_shape)
+        count = times.setdefault((band.path, band.index), np.zeros(shape, int))
+        pairs = zip(window.slices, band.block_shape, strict=True)
+        count[tuple(slice(s.start // n, -(-s.stop // n)) for s, n in pairs)] += 1
+        return read(band, window)
+
+    monkeypatch.setattr(FileBand, "read", counting)
+    return times
+
+
+def touched(first, size, scene):
+    """The blocks that patches touch, looked at one by one."""
+    block = scene.block_shape
+    out = np.zeros(-(-np.array(scene.grid.shape) // block), int)
+    for r, c in first:
+        out[r // block[0] : (r + size - 1) // block[0] + 1, c // block[1] : (c + size - 1) // block[1] + 1] = 1
+    return out
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+@pytest.mark.parametrize("n", [4, 40, 4000])
+@pytest.mark.parametrize("function", [read_patches, valid_patches])
+def test_each_block_that_a_patch_touches_is_read_once_and_no_other(tmp_path, blocks, layout, n, function):
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(size=(2, 700, 900)).astype(np.float32)
+    files = {f"B{i}": write(tmp_path / f"{i}.tif", pixels[i], **layout) for i in range(2)}
+    scene = Scene.from_files(files)
+    assert scene.block_shape == (layout["blockysize"], layout.get("blockxsize", 900))
+    for size in (25, 130):  # larger than some blocks
+        first = rng.integers(0, [701 - size, 901 - size], (n, 2))
+        blocks.clear()
+        got = function(Locations(scene, about(scene, first, size)), size)
+        assert len(blocks) == 2
+        for times in blocks.values():
+            assert np.array_equal(times, touched(first, size, scene))
+        if function is read_patches:
+            for patch, (r, c) in zip(got[:40], first[:40], strict=False):
+                assert same(patch, np.moveaxis(pixels[:, r : r + size, c : c + size], 0, -1))
+        else:
+            assert got[1].all()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the bytes that the process read, from /proc")
+@pytest.mark.parametrize("kind", ["as stored", "several bands of a file", "shifted", "slope", "warped", "warped slope"])
+def test_no_more_is_read_than_the_files_hold(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    layout = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    red = write(tmp_path / "red.tif", np.zeros((1500, 1500), np.uint8), compress="deflate")
+    pixels = rng.normal(size=(3, 1500, 1500)).astype(np.float32)
+    place = {"shifted": Affine(10, 0, 600_130, 0, -10, 4_739_910)}
+    place |= dict.fromkeys(["warped", "warped slope"], Affine(10, 0, 600_003, 0, -10, 4_739_996))
+    stored = pixels if kind == "several bands of a file" else pixels[0]
+    path = write(tmp_path / "a.tif", stored, transform=place.get(kind, TRANSFORM), interleave="pixel", **layout)
+    bands = {"VV_before": (path, 1), "VV_after": (path, 3)} if stored.ndim == 3 else {"DEM": path}
+    wanted = {"slope": ["DEM", "Slope", "DEM"], "warped slope": ["Slope", "DEM"]}.get(kind, list(bands))
+    scene = Scene.from_files({"Red": red, **bands})
+    view = BandStacker(wanted).fit(Locations(scene, [[0, 0]])).view(scene)
+    X = Locations(view, about(scene, rng.integers(20, 1400, (3000, 2)), 25))
+    read_patches(X[:3], 25)  # what PROJ and GDAL read at the first use
+    before = bytes_read()
+    read_patches(X, 25)
+    assert path.stat().st_size * 0.8 < bytes_read() - before < path.stat().st_size * 1.05 + 300_000
+
+
+def bytes_read():
+    with open("/proc/self/io") as file:
+        return int(file.readline().removeprefix("rchar:"))
+
+
+def test_a_sparse_sample_of_a_large_raster_takes_little_memory(tmp_path, blocks):
+    # 12,000 x 12,000 pixels of nothing: 0.6 GB a band if it were read whole
+    sparse = {"SPARSE_OK": True, "tiled": True, "blockxsize": 256, "blockysize": 256}
+    with rasterio.open(
+        tmp_path / "a.tif",
+        "w",
+        driver="GTiff",
+        width=12_000,
+        height=12_000,
+        count=1,
+        dtype="float32",
+        crs=UTM,
+        transform=TRANSFORM,
+        **sparse,
+    ) as dataset:
+        dataset.write(np.ones((30, 30), np.float32), 1, window=((5000, 5030), (6000, 6030)))
+    scene = Scene.from_files({"B0": tmp_path / "a.tif"})
+    first = np.vstack([np.random.default_rng(0).integers(0, 11_900, (300, 2)), [[5000, 6000]]])
+    X = Locations(scene, about(scene, first, 25))
+    tracemalloc.start()
+    patches = read_patches(X, 25)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert patches[-1].all() and not patches[0].any()
+    (times,) = blocks.values()
+    assert np.array_equal(times, touched(first, 25, scene))
+    assert times.sum() < 450  # of 2209
+    assert peak < 60e6
+
+
+def test_patches_come_each_from_its_own_scene():
+    # grids of other pixel size, place and shape, rows interleaved
+    scenes = [
+        noise_scene((40, 50), seed=0),
+        noise_scene((70, 30), seed=1, transform=Affine(20, 0, 590_000, 0, -20, 4_700_000)),
+        noise_scene((33, 34), seed=2, transform=TRANSFORMS["rotated"], crs="EPSG:32653"),
+    ]
+    rng = np.random.default_rng(0)
+    sites = [random_sites(rng, scene, 7, 26) for scene in scenes]
+    X = Locations.concatenate([Locations(s, about(s, f, 7)) for s, f in zip(scenes, sites, strict=True)])
+    expected = np.concatenate(
+        [[s.read()[r : r + 7, c : c + 7] for r, c in f] for s, f in zip(scenes, sites, strict=True)]
+    )
+    order = rng.permutation(len(X))
+    assert same(read_patches(X[order], 7), expected[order])
+    assert same(read_patches(X[order[:5]], 7), expected[order[:5]])
+
+
+def test_patches_that_do_not_fit_are_counted_and_shown():
+    scene = noise_scene((20, 30))
+    fitting, outside = [[0, 0], [15, 25]], [[-1, 5], [16, 5], [5, -1], [5, 26], [-500, 5000]]
+    for bad in outside:
+        X = Locations(scene, about(scene, [*fitting, bad], 5))
+        assert valid_patches(X, 5)[0].tolist() == [True, True, False]
+        with pytest.raises(SceneError, match=r"1 of 3 patches of 5 pixels do not fit .*\(row 2\).*smaller patch_size"):
+            read_patches(X, 5)
+    X = Locations(scene, about(scene, [*outside, *fitting], 5))
+    x, y = X.xy[0].tolist()
+    with pytest.raises(SceneError, match=rf"5 of 7 patches .*first at x, y = \[{x}, {y}\] \(row 0\)\. Drop these"):
+        read_patches(X, 5)
+
+
+def test_a_patch_larger_than_the_scene_fits_nowhere():
+    X = Locations(noise_scene((20, 30)), [[600_150, 4_739_900]])
+    assert not valid_patches(X, 21)[0].any()
+    assert valid_patches(X, 20)[0].all()
+    with pytest.raises(SceneError, match="1 of 1 patches of 21 pixels do not fit"):
+        read_patches(X, 21)
+
+
+def test_scenes_with_other_numbers_of_bands_cannot_be_stacked():
+    X = Locations.concatenate([Locations(noise_scene(bands=n), [[600_300, 4_739_700]]) for n in (2, 3)])
+    with pytest.raises(SceneError, match=r"have \[2, 3\] bands.*Put a BandStacker before"):
+        read_patches(X, 5)
+
+
+@pytest.mark.parametrize("size", [1, 4, 9])
+@pytest.mark.parametrize("bands", [None, ["B1"], ["B0"], ["B1", "B0"]], ids=str)
+def test_valid_patches_are_those_without_a_hole(size, bands):
+    scenes = [noise_scene((50, 60), seed=s, holes=0.03) for s in (0, 1)]
+    rng = np.random.default_rng(0)
+    first = rng.integers(-3, 60, (2, 80, 2))
+    X = Locations.concatenate([Locations(s, about(s, f, size)) for s, f in zip(scenes, first, strict=True)])
+    fits, valid = [], []
+    for scene, sites in zip(scenes, first, strict=True):
+        whole = scene.read(bands)
+        for r, c in sites:
+            fits.append(0 <= r <= 50 - size and 0 <= c <= 60 - size)
+            valid.append(fits[-1] and bool(np.isfinite(whole[r : r + size, c : c + size]).all()))
+    assert 0 < sum(valid) < sum(fits) < len(X)
+    order = rng.permutation(len(X))
+    found = valid_patches(X[order], size, bands)
+    assert [f.dtype for f in found] == [bool, bool]
+    assert np.array_equal(found[0], np.array(fits)[order])
+    assert np.array_equal(found[1], np.array(valid)[order])
+
+
+def test_valid_patches_ask_for_bands_that_there_are():
+    with pytest.raises(BandError, match="no band 'DEM'; it has B0, B1"):
+        valid_patches(Locations(noise_scene(), [[600_300, 4_739_700]]), 5, ["DEM"])
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 12])
+def test_windows_without_equals_looking_at_each(size):
+    mask = np.random.default_rng(0).random((12, 15)) < 0.04
+    expected = [[not mask[r : r + size, c : c + size].any() for c in range(16 - size)] for r in range(13 - size)]
+    assert np.array_equal(windows_without(mask, size), expected)
