@@ -8,7 +8,7 @@ import numpy as np
 
 from ..composites import band_inputs, resolve_composite
 from ..exceptions import BandError, SceneError
-from ..geodata import Grid, Window, metres_per_unit, tiles
+from ..geodata import Grid, Window, metres_per_unit, per_map_unit, tiles
 
 if TYPE_CHECKING:
     from ..geodata import Scene
@@ -21,48 +21,10 @@ _MAX_SIDE = 2000
 _TILE = 1024
 # Shares of the values, in per cent, that a stretch clips at either end: what GIS programs use.
 _STRETCH = (2.0, 98.0)
-# Light from the north-west at 45 degrees, the convention of hillshading.
-_AZIMUTH, _ALTITUDE = 315.0, 45.0
 
 
 def background_image(background: Any, grid: Grid, margin: float) -> tuple[np.ndarray, Grid]:
-    """Read the image of a map's ground.
-
-    Parameters
-    ----------
-    background : Scene or (Scene, bands)
-        As in `sklandslide.plots.figure.plot_map`.
-    grid : Grid
-        The map's grid.
-    margin : float
-        Pixels of the map to show beyond its edge.
-
-    Returns
-    -------
-    image : ndarray of shape (rows, cols) or (rows, cols, 3), float32
-        Values 0 to 1, NaN for nodata.
-    grid : Grid
-        The image's own grid.
-
-    Raises
-    ------
-    SceneError
-        If the background is no scene, has another CRS or shows none of the map's ground.
-    BandError
-        If bands, or the DEM for a hillshade, are missing, or the number of bands is neither one nor
-        three.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affine import Affine
-    >>> from sklandslide.plots.imagery import background_image
-    >>> from sklandslide.geodata.scene import Scene
-    >>> scene = Scene.from_arrays({"Red": np.eye(4)}, transform=Affine(1, 0, 0, 0, -1, 4))
-    >>> image, grid = background_image(scene, scene.grid, margin=0)
-    >>> image[0].tolist()
-    [1.0, 0.0, 0.0, 0.0]
-    """
+    """Read the image of a map's ground, and its own grid: values 0 to 1, shape (rows, cols[, 3]), NaN for nodata."""
     scene, wanted = background if isinstance(background, tuple) else (background, None)
     if not (hasattr(scene, "read") and hasattr(scene, "grid") and hasattr(scene, "bands")):
         raise SceneError(f"background={background!r} is no image. Give a Scene, a pair (Scene, ['VV_after']), or None.")
@@ -179,17 +141,12 @@ def _stretch(values: np.ndarray) -> np.ndarray:
 
 
 def _hillshade(heights: np.ndarray, grid: Grid) -> np.ndarray:
-    """Brightness of a matt surface lit from the north-west, 0 to 1."""
+    """Brightness of a matt surface lit from the north-west at 45 degrees, the convention of hillshading, 0 to 1."""
     if min(heights.shape) < 2:
         return heights
     by_row, by_col = np.gradient(heights.astype(np.float64))
-    t = grid.transform
+    along_x, along_y = per_map_unit(by_row, by_col, grid)
     metres_x, metres_y = metres_per_unit(grid, Window(0, 0, *grid.shape))
-    # From change per row and column to change per map unit east and north, as in `terrain`.
-    determinant = t.a * t.e - t.b * t.d
-    east = (t.e * by_col - t.d * by_row) / determinant / metres_x
-    north = (t.a * by_row - t.b * by_col) / determinant / metres_y
-    azimuth, altitude = np.radians(_AZIMUTH), np.radians(_ALTITUDE)
-    towards = np.sin(azimuth) * east + np.cos(azimuth) * north
-    shade = np.sin(altitude) - np.cos(altitude) * towards
-    return np.clip(shade / np.sqrt(1 + east**2 + north**2), 0, 1).astype(np.float32)
+    east, north = along_x / metres_x, along_y / metres_y
+    shade = (1 + (east - north) / 2**0.5) / (2 * (1 + east**2 + north**2)) ** 0.5
+    return np.clip(shade, 0, 1).astype(np.float32)
