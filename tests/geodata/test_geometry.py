@@ -296,15 +296,6 @@ def test_a_map_beyond_180_is_scored_with_polygons_of_either_writing(tmp_path):
         assert m.hit_rates(frame, class_column=None)["n_hit"].sum() == 1
 
 
-def test_a_polygon_about_the_whole_earth_stays_one():
-    scene = random_scene((20, 20), transform=Affine(0.1, 0, 10, 0, -0.1, 50), crs="EPSG:4326")
-    frame = geopandas.GeoDataFrame(
-        {"class": ["landslide", "forest"]}, geometry=[box(10.5, 49, 11, 49.5), box(-180, 48, 180, 49)], crs=4326
-    )
-    _, y, _ = sample_polygons(scene, frame, patch_size=1, id_column=None)
-    assert (y == 0).sum() == 200
-
-
 # -- other zones, poles, axis order -----------------------------------------------------------------------------------
 
 
