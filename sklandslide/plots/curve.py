@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["XLABEL", "legend_below", "metres_axis", "new_axes"]
+__all__ = ["XLABEL", "legend_below", "mark_sizes", "metres_axis", "new_axes"]
 
 XLABEL, _METRES = "Patch size (pixels a side)", "Patch size (m)"
 
@@ -21,6 +23,19 @@ def new_axes() -> Axes:
             '"sklandslide[plot]"'
         ) from error
     return pyplot.subplots(layout="constrained")[1]
+
+
+def mark_sizes(ax: Axes, sizes: np.ndarray, mean: np.ndarray, marks: dict[str, int], color: Any) -> dict[str, Any]:
+    """Mark the best size, and the smallest within one standard error of it where that is another."""
+    texts = {"best": "highest mean", "one_standard_error": "smallest within one standard error"}
+    drawn = {}
+    for name, size in marks.items():
+        if name == "best" or size != marks["best"]:
+            (drawn[name],) = ax.plot(
+                size, mean[sizes == size], "D", markersize=9, zorder=3, label=f"{texts[name]}: {size} pixels",
+                color=color, markerfacecolor=color if name == "best" else "white",
+            )  # fmt: skip
+    return drawn
 
 
 def legend_below(ax: Axes) -> None:

@@ -34,7 +34,7 @@ class Palette(NamedTuple):
 
 # "paper": Figure 2's red and yellow. "colorblind": violet and yellow lie across the confusion lines of all three
 # dichromacies and differ in lightness (L* 36 and 91); the rims, white and near black, are apart from any grey.
-# tests/test_plotting.py computes the differences.
+# tests/plots/test_plotting.py computes the differences.
 PALETTES: Mapping[str, Palette] = MappingProxyType(
     {
         "paper": Palette("#e8000b", None, "#ffe800", "#262626"),
@@ -48,12 +48,7 @@ _RIM = 0.5
 # A map's greatest height in inches: a page with room for its caption.
 _HIGHEST = 7.0
 # Nodata: no image, grey or coloured, has a hatching of its own.
-_HATCHED: dict[str, Any] = {
-    "facecolor": "0.95",
-    "edgecolor": "0.75",
-    "hatch": "////",
-    "linewidth": 0,
-}
+_HATCHED: dict[str, Any] = {"facecolor": "0.95", "edgecolor": "0.75", "hatch": "////", "linewidth": 0}
 
 
 def plot_map(

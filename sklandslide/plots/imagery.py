@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..composites import band_inputs, resolve_composite
+from ..composites import resolve_composite
 from ..exceptions import BandError, SceneError
+from ..features import CompositeView
 from ..geodata import Grid, Window, metres_per_unit, per_map_unit, tiles
 
 if TYPE_CHECKING:
@@ -30,13 +31,11 @@ def background_image(background: Any, grid: Grid, margin: float) -> tuple[np.nda
         raise SceneError(f"background={background!r} is no image. Give a Scene, a pair (Scene, ['VV_after']), or None.")
     window = _window_of(scene.grid, grid, margin)
     recipe = _recipe(wanted, scene.bands)
-    shade = recipe is None
-    recipe = ("DEM",) if recipe is None else recipe
-    values, on = _read_averaged(scene, recipe, window)
-    if shade:
+    values, on = _read_averaged(scene, recipe or ("DEM",), window)
+    if recipe is None:
         return _stretch(_hillshade(values[..., 0], on)), on
-    stretched = [_stretch(values[..., i]) for i in range(len(recipe))]
-    return stretched[0] if len(recipe) == 1 else np.stack(stretched, axis=-1), on
+    stretched = np.stack([_stretch(band) for band in np.moveaxis(values, -1, 0)], axis=-1)
+    return stretched[..., 0] if len(recipe) == 1 else stretched, on
 
 
 def _recipe(wanted: Any, available: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -90,27 +89,18 @@ def corners_of(grid: Grid, margin: float) -> np.ndarray:
 
 
 def _read_averaged(scene: Scene, recipe: tuple[str, ...], window: Window) -> tuple[np.ndarray, Grid]:
-    """Read bands and differences, averaged to at most `_MAX_SIDE` pixels a side, tile by tile."""
+    """Read bands and differences, radar in dB, averaged to at most `_MAX_SIDE` pixels a side, tile by tile."""
     factor = -(-max(window.height, window.width) // _MAX_SIDE)
     shape = -(-window.height // factor), -(-window.width // factor)
     out = np.full((*shape, len(recipe)), np.nan, np.float32)
     size = factor * max(1, _TILE // factor)
+    view = CompositeView(scene, recipe)
     for tile in tiles((window.height, window.width), size):
         where = Window(window.row_off + tile.row_off, window.col_off + tile.col_off, tile.height, tile.width)
-        values = _average(_read_recipe(scene, recipe, where), factor)
+        values = _average(view.read(window=where), factor)
         row, col = tile.row_off // factor, tile.col_off // factor
         out[row : row + values.shape[0], col : col + values.shape[1]] = values
     return out, scene.grid.rescale(window.row_off, window.col_off, factor, shape)
-
-
-def _read_recipe(scene: Scene, recipe: tuple[str, ...], window: Window) -> np.ndarray:
-    names = sorted({name for band in recipe for name in band_inputs(band)})
-    values = dict(zip(names, np.moveaxis(scene.read(names, window), -1, 0), strict=True))
-    layers = []
-    for band in recipe:
-        first, *second = (values[name] for name in band_inputs(band))
-        layers.append(first - second[0] if second else first)
-    return np.stack(layers, axis=-1)
 
 
 def _average(values: np.ndarray, factor: int) -> np.ndarray:

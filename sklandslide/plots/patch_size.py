@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV
 
 from ..model_selection import SpatialBlockKFold
-from .curve import XLABEL, legend_below, metres_axis, new_axes
+from .curve import XLABEL, legend_below, mark_sizes, metres_axis, new_axes
 from .searches import check_buffer, patch_size_name, pixel_in_metres, score_label, searched_name, split_scores
 
 if TYPE_CHECKING:
@@ -113,19 +113,15 @@ class PatchSizeDisplay:
                 "of shape (n_sizes, n_splits), a row for each size."
             )
         if len(np.unique(patch_sizes)) < len(patch_sizes):
-            raise ValueError(
-                f"patch_sizes={patch_sizes.tolist()}: a size comes twice. Give one row of scores for each."
-            )
+            raise ValueError(f"patch_sizes={patch_sizes.tolist()}: a size comes twice. Give one row of scores each.")
         if np.isnan(scores).any(axis=1).all():
             raise ValueError(
                 "Each patch size has a fold without a score: no fit succeeded on all folds. Run the search with "
                 "error_score='raise' to see why."
             )
         order = np.argsort(patch_sizes)
-        self.patch_sizes = patch_sizes[order]
-        self.scores = scores[order]
-        self.score_name = score_name
-        self.pixel_size = pixel_size
+        self.patch_sizes, self.scores = patch_sizes[order], scores[order]
+        self.score_name, self.pixel_size = score_name, pixel_size
         self.params = None if params is None else [dict(params[i]) for i in order]
         mean, n_splits = self.scores.mean(axis=1), self.scores.shape[1]
         best = int(np.nanargmax(mean))  # the first, so the smallest, of equals
@@ -391,7 +387,8 @@ class PatchSizeDisplay:
             self.points_ = ax.scatter(places, self.scores.ravel(), s=16, color=color, alpha=0.5, linewidths=0)
             if "label" not in (line_kw or {}):
                 self.points_.set_label("each fold")
-        self.markers_ = self._mark(ax, mean, color) if mark else {}
+        marks = {"best": self.best_patch_size_, "one_standard_error": self.one_standard_error_patch_size_}
+        self.markers_ = mark_sizes(ax, self.patch_sizes, mean, marks, color) if mark else {}
         others: Any = ax.get_xticks() if ax.get_xlabel() == XLABEL else []  # of a display on the same axes
         ax.set_xticks(np.union1d(others, self.patch_sizes))
         ax.set(xlabel=XLABEL, ylabel=score_name or self.score_name)
@@ -400,16 +397,3 @@ class PatchSizeDisplay:
         legend_below(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-    def _mark(self, ax: Axes, mean: np.ndarray, color: Any) -> dict[str, Any]:
-        best, near = self.best_patch_size_, self.one_standard_error_patch_size_
-        marks = {"best": (best, color, "highest mean")}
-        if near != best:
-            marks["one_standard_error"] = (near, "white", "smallest within one standard error")
-        drawn = {}
-        for name, (size, fill, text) in marks.items():
-            (drawn[name],) = ax.plot(
-                size, mean[self.patch_sizes == size], "D", markersize=9, zorder=3, color=color, markerfacecolor=fill,
-                label=f"{text}: {size} pixels",
-            )  # fmt: skip
-        return drawn
