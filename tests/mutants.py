@@ -167,7 +167,8 @@ MUTANTS = [
            "geodata/test_terrain.py"),
     Mutant("slope-by-rows-only", "geodata/terrain.py", "_horn(z.T).T, grid", "_horn(z), grid", "geodata/test_terrain.py"),
     Mutant("projection-scale-inverted", "geodata/terrain.py", "grid.crs.linear_units_factor[1] ** -2.0",
-           "grid.crs.linear_units_factor[1] ** 2.0", "geodata/test_terrain.py"),
+           "grid.crs.linear_units_factor[1] ** 2.0",
+           "geodata/test_geometry.py::test_a_hillside_has_its_slope_in_every_coordinate_system"),
     Mutant("heights-that-no-land-has", "geodata/terrain.py", "if wrong.any():", "if False:",
            "geodata/test_nodata.py::test_voids_of_a_dem_that_are_not_declared_are_refused"),
     # ---- composites
