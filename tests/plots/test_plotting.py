@@ -123,7 +123,7 @@ class TestPrint:
         assert figure.get_size_inches().tolist() == [3.4, 4.2]
         assert_legible(figure, monkeypatch)
 
-    @pytest.mark.parametrize("style", ["dark_background", {"figure.constrained_layout.use": True}, {"font.size": 16}])
+    @pytest.mark.parametrize("style", [{"figure.constrained_layout.use": True}, {"font.size": 16}])
     def test_legible_in_any_style(self, style, monkeypatch):
         with plt.style.context(style):
             assert_legible(figure_2(grid_of(UTM, 32654), width=3.4).figure, monkeypatch)
