@@ -22,8 +22,6 @@ __all__ = ["Grid", "Window", "origins", "tiles"]
 _TIE = 1e-6
 # Farther than any raster reaches, and still a whole number. In pixels.
 _FAR = 2.0**50
-# Map coordinates are 64-bit numbers; neighbouring ones may be this far apart at the most. In pixels.
-_COARSEST = 0.01
 
 
 @dataclass(frozen=True)
@@ -117,13 +115,6 @@ class Grid:
         if min(rows, cols) < 1:
             raise SceneError(f"The grid has shape {self.shape}; it needs at least one row and one column.")
         object.__setattr__(self, "shape", (rows, cols))
-        reach = np.spacing(np.abs(self.xy([0, 0, rows, rows], [0, cols, 0, cols])).max(axis=0))
-        error = np.abs([t.e * reach[0], t.b * reach[1], t.d * reach[0], t.a * reach[1]]).max()
-        if error > _COARSEST * abs(area):
-            raise SceneError(
-                f"The transform {tuple(t)[:6]} cannot be used: its pixels are so small, so far from the origin, that "
-                "64-bit coordinates do not tell them apart. Check the units, or use an origin that is closer."
-            )
 
     def xy(self, row: Any, col: Any) -> np.ndarray:
         """Map coordinates of (fractional) rows and columns, float64, shape (..., 2)."""

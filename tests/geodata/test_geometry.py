@@ -476,21 +476,6 @@ def test_polygons_in_degrees_on_a_local_system_are_refused():
         sample_polygons(scene, frame, patch_size=3, id_column=None)
 
 
-@pytest.mark.parametrize(
-    "transform",
-    [
-        Affine(1e-10, 0, 500_000, 0, -1e-10, 4_700_000),
-        Affine(1e-160, 0, 0, 0, -1e-170, 0),
-        Affine(1e200, 0, 0, 0, -1e200, 0),
-        Affine(1, 1, 5e5, 1, 1 + 1e-9, 4e6),
-    ],
-    ids=["too fine for its origin", "vanishing", "overflowing", "nearly flat"],
-)
-def test_transforms_that_64_bit_numbers_cannot_carry_are_refused(transform):
-    with pytest.raises(SceneError, match="transform"):
-        Grid(None, transform, (100, 100))
-
-
 def test_a_location_far_away_is_outside_and_not_an_overflow():
     scene = random_scene((20, 20))
     with pytest.raises(SceneError, match="do not fit the scene"):

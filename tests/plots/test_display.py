@@ -11,7 +11,6 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklandslide import BandStacker, Locations, PatchSampler, PatchSizeDisplay, SpatialBlockKFold
-from sklandslide.exceptions import SceneError
 
 SIZES = [3, 7, 11]
 SCORES = [[0.70, 0.74, 0.72], [0.83, 0.88, 0.84], [0.83, 0.89, 0.85]]
@@ -95,12 +94,6 @@ def test_folds_that_let_the_largest_patch_overlap_are_refused(samples, pipe):
     PatchSizeDisplay.from_estimator(pipe, X, y, patch_sizes=[3, 7], cv=folds(X, largest=7))
     random = KFold(3, shuffle=True, random_state=0)  # which makes no promise
     assert PatchSizeDisplay.from_estimator(pipe, X, y, patch_sizes=SIZES, cv=random).best_patch_size_ == 7
-
-
-def test_samples_that_do_not_fit_the_largest_patch_are_refused(samples, pipe):
-    X, y = samples
-    with pytest.raises(SceneError, match="patches of 25 pixels do not fit"):
-        PatchSizeDisplay.from_estimator(pipe, X, y, patch_sizes=[7, 25], cv=KFold(2))
 
 
 def test_from_search_takes_the_best_over_other_parameters(samples, pipe):

@@ -160,7 +160,7 @@ class TestPrint:
         assert furniture(ax) == [None, None]
         assert furniture(figure_2(grid_of(UTM, None))) == [None, None]
 
-    @pytest.mark.parametrize("width", [1.9, np.nan, "7", True])
+    @pytest.mark.parametrize("width", [1.9, 101, np.nan])
     def test_widths_that_are_none(self, width):
         with pytest.raises(ValueError, match=r"width=.*Give 7"):
             figure_2(grid_of(UTM, 32654), width=width)
