@@ -155,8 +155,8 @@ MUTANTS = [
            "window.row_off, window.row_off", f"{SCENE}test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit"),
     Mutant("no-margin-for-the-kernel", "geodata/warping.py", "np.floor(first - 4 * shrink)", "np.floor(first)",
            f"{SCENE}test_a_ramp_is_resampled_to_the_same_ramp"),
-    Mutant("overlap-by-the-lower-edge-only", "geodata/warping.py", "(low < one.shape).all() and (high > 0).all()",
-           "(low < one.shape).all()", f"{SCENE}test_bands_that_share_no_ground_are_refused"),
+    Mutant("overlap-by-the-lower-edge-only", "geodata/warping.py", "(low < source.shape).all() and (high > 0).all()",
+           "(low < source.shape).all()", f"{SCENE}test_bands_that_share_no_ground_are_refused"),
     # ---- slope
     Mutant("horns-weights", "geodata/terrain.py", "+ 2 * change[:, 1:-1]", "+ change[:, 1:-1]", "geodata/test_terrain.py"),
     Mutant("slope-in-radians", "geodata/terrain.py", "np.degrees(np.arctan(", "(np.arctan(", "geodata/test_terrain.py"),
@@ -165,9 +165,10 @@ MUTANTS = [
     Mutant("degrees-as-long-everywhere", "geodata/terrain.py", " * np.abs(np.cos(latitude))", "", "geodata/test_terrain.py"),
     Mutant("hole-in-the-middle-filled", "geodata/terrain.py", "slope[np.isnan(z[1:-1, 1:-1])] = np.nan", "pass",
            "geodata/test_terrain.py"),
-    Mutant("slope-by-rows-only", "geodata/terrain.py", "by_col = _horn(z.T).T", "by_col = _horn(z)", "geodata/test_terrain.py"),
+    Mutant("slope-by-rows-only", "geodata/terrain.py", "_horn(z.T).T, grid", "_horn(z), grid", "geodata/test_terrain.py"),
     Mutant("projection-scale-inverted", "geodata/terrain.py", "grid.crs.linear_units_factor[1] ** -2.0",
-           "grid.crs.linear_units_factor[1] ** 2.0", "geodata/test_terrain.py"),
+           "grid.crs.linear_units_factor[1] ** 2.0",
+           "geodata/test_geometry.py::test_a_hillside_has_its_slope_in_every_coordinate_system"),
     Mutant("heights-that-no-land-has", "geodata/terrain.py", "if wrong.any():", "if False:",
            "geodata/test_nodata.py::test_voids_of_a_dem_that_are_not_declared_are_refused"),
     # ---- composites

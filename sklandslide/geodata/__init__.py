@@ -11,7 +11,7 @@ from .opening import faults_of, open_raster
 from .paths import misread
 from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
-from .terrain import metres_at_centre, metres_per_unit, square_metres_per_unit
+from .terrain import metres_at_centre, metres_per_unit, per_map_unit, square_metres_per_unit
 
 __all__ = [
     "ArrayBand",
@@ -31,6 +31,7 @@ __all__ = [
     "misread",
     "open_raster",
     "origins",
+    "per_map_unit",
     "read_inventory",
     "require_power",
     "square_metres_per_unit",

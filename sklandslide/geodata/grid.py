@@ -22,29 +22,14 @@ __all__ = ["Grid", "Window", "origins", "tiles"]
 _TIE = 1e-6
 # Farther than any raster reaches, and still a whole number. In pixels.
 _FAR = 2.0**50
-# Map coordinates are 64-bit numbers; neighbouring ones may be this far apart at the most. In pixels.
-_COARSEST = 0.01
 
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of whole pixels.
+    """A rectangle of whole pixels: first row and column, number of rows and columns.
 
     The attributes have the names that `rasterio.windows.Window` uses, so either can be passed where a
     window is asked for.
-
-    Parameters
-    ----------
-    row_off, col_off : int
-        First row and column, in pixels.
-    height, width : int
-        Number of rows and columns.
-
-    Examples
-    --------
-    >>> from sklandslide.geodata.grid import Window
-    >>> Window(2, 3, 4, 5).slices
-    (slice(2, 6, None), slice(3, 8, None))
     """
 
     row_off: int
@@ -55,20 +40,11 @@ class Window:
     @property
     def slices(self) -> tuple[slice, slice]:
         """Row and column slices of the window in an array of the whole grid."""
-        return (
-            slice(self.row_off, self.row_off + self.height),
-            slice(self.col_off, self.col_off + self.width),
-        )
+        return slice(self.row_off, self.row_off + self.height), slice(self.col_off, self.col_off + self.width)
 
     @classmethod
     def from_any(cls, window: Any, shape: tuple[int, int]) -> Window:
-        """Take None (the whole grid), a Window, a rasterio Window or ``((r0, r1), (c0, c1))``.
-
-        Raises
-        ------
-        SceneError
-            If the window does not lie on the grid of `shape`, or has fractional pixels.
-        """
+        """Take None (the whole grid), a Window, a rasterio Window or ``((r0, r1), (c0, c1))``; or a SceneError."""
         if window is None:
             return cls(0, 0, *shape)
         try:
@@ -85,13 +61,9 @@ class Window:
         if not whole:
             raise SceneError(f"The window {window} has fractions of pixels; give whole pixels.")
         out = cls(*(int(v) for v in values))
-        inside = (
-            min(out.row_off, out.col_off) >= 0
-            and min(out.height, out.width) > 0
-            and out.row_off + out.height <= shape[0]
-            and out.col_off + out.width <= shape[1]
-        )
-        if not inside:
+        ends = out.row_off + out.height, out.col_off + out.width
+        inside = min(out.row_off, out.col_off) >= 0 and ends[0] <= shape[0] and ends[1] <= shape[1]
+        if not inside or min(out.height, out.width) <= 0:
             raise SceneError(
                 f"The window {out} does not lie on the grid of {shape[0]} rows and {shape[1]} columns. "
                 "Clip the window to the grid."
@@ -143,13 +115,6 @@ class Grid:
         if min(rows, cols) < 1:
             raise SceneError(f"The grid has shape {self.shape}; it needs at least one row and one column.")
         object.__setattr__(self, "shape", (rows, cols))
-        reach = np.spacing(np.abs(self.xy([0, 0, rows, rows], [0, cols, 0, cols])).max(axis=0))
-        error = np.abs([t.e * reach[0], t.b * reach[1], t.d * reach[0], t.a * reach[1]]).max()
-        if error > _COARSEST * abs(area):
-            raise SceneError(
-                f"The transform {tuple(t)[:6]} cannot be used: its pixels are so small, so far from the origin, that "
-                "64-bit coordinates do not tell them apart. Check the units, or use an origin that is closer."
-            )
 
     def xy(self, row: Any, col: Any) -> np.ndarray:
         """Map coordinates of (fractional) rows and columns, float64, shape (..., 2)."""
@@ -196,11 +161,7 @@ class Grid:
         """The grid whose first corner lies at (`row`, `col`) and whose pixels are `step` times as long."""
         t = self.transform
         x, y = self.xy(row, col)
-        return Grid(
-            self.crs,
-            type(t)(t.a * step, t.b * step, float(x), t.d * step, t.e * step, float(y)),
-            shape,
-        )
+        return Grid(self.crs, type(t)(t.a * step, t.b * step, float(x), t.d * step, t.e * step, float(y)), shape)
 
     def map_grid(self, patch_size: int, step: int) -> Grid:
         """The grid of the map made with a sliding window.
@@ -219,26 +180,12 @@ class Grid:
 
 
 def origins(length: int, patch_size: int, step: int) -> range:
-    """First pixels, along one axis, of every window that fits.
-
-    Examples
-    --------
-    >>> from sklandslide.geodata.grid import origins
-    >>> list(origins(10, 5, 2))
-    [0, 2, 4]
-    """
+    """First pixels, along one axis, of every window that fits."""
     return range(0, max(0, length - patch_size + 1), step)
 
 
 def tiles(shape: tuple[int, int], size: int) -> Iterator[Window]:
-    """Cut a grid into tiles of at most `size` pixels a side, row by row, each pixel in exactly one.
-
-    Examples
-    --------
-    >>> from sklandslide.geodata.grid import tiles
-    >>> [t.slices for t in tiles((2, 3), 2)]
-    [(slice(0, 2, None), slice(0, 2, None)), (slice(0, 2, None), slice(2, 3, None))]
-    """
+    """Cut a grid into tiles of at most `size` pixels a side, row by row, each pixel in exactly one."""
     for row in range(0, shape[0], size):
         for col in range(0, shape[1], size):
             yield Window(row, col, min(size, shape[0] - row), min(size, shape[1] - col))

@@ -28,54 +28,17 @@ def slope_degrees(
     window: Window,
     missing: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> np.ndarray:
-    """Slope of the ground by Horn's third-order finite differences, in degrees.
+    """Slope of the ground in degrees, by Horn's third-order differences; NaN where any of nine heights is missing.
 
-    Parameters
-    ----------
-    heights : ndarray of shape (rows, cols)
-        Heights in metres of the window and of a ring of one pixel about it, NaN for nodata.
-    grid : Grid
-        The DEM's grid.
-    window : Window
-        The pixels to compute, on `grid`.
-    missing : pair of (int, int)
-        Rows (before, after) and columns (before, after) of the ring that do not exist, because the window
-        lies at the raster's edge; they are continued linearly.
+    `heights`, in metres, are those of the window and of a ring of one pixel about it. `missing` are the rows (before,
+    after) and columns (before, after) of the ring that do not exist, because the window lies at the raster's edge;
+    they are continued linearly. Heights that no land has are a SceneError.
 
-    Returns
-    -------
-    ndarray of shape (window.height, window.width), float32
-        NaN where any of the nine heights is missing.
-
-    Raises
-    ------
-    SceneError
-        If there are heights that no land has.
-
-    References
-    ----------
     B. K. P. Horn, "Hill shading and the reflectance map", Proceedings of the IEEE 69 (1), 1981.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affine import Affine
-    >>> from sklandslide.geodata.grid import Grid, Window
-    >>> from sklandslide.geodata.terrain import slope_degrees
-    >>> plane = np.arange(5.0) * 10 * np.ones((5, 1))  # rises 10 m a pixel of 10 m
-    >>> grid = Grid(None, Affine(10, 0, 0, 0, -10, 0), (5, 5))
-    >>> float(slope_degrees(plane, grid, Window(1, 1, 3, 3))[0, 0])
-    45.0
     """
     check_heights(heights)
     z = _continue_linearly(heights.astype(np.float64), missing)
-    by_row = _horn(z)
-    by_col = _horn(z.T).T
-    t = grid.transform
-    determinant = t.a * t.e - t.b * t.d
-    # dz/dcol = a dz/dx + d dz/dy and dz/drow = b dz/dx + e dz/dy, solved for the map's axes
-    along_x = (t.e * by_col - t.d * by_row) / determinant
-    along_y = (t.a * by_row - t.b * by_col) / determinant
+    along_x, along_y = per_map_unit(_horn(z), _horn(z.T).T, grid)
     xx, xy, yy = ground_metric(grid, window)
     rise = np.sqrt(xx * along_x**2 + 2 * xy * along_x * along_y + yy * along_y**2)
     slope = np.degrees(np.arctan(rise * _height_unit(grid)))
@@ -83,19 +46,16 @@ def slope_degrees(
     return slope.astype(np.float32)
 
 
+def per_map_unit(by_row: Any, by_col: Any, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Changes per row and per column as changes per unit of x and of y."""
+    t = grid.transform
+    determinant = t.a * t.e - t.b * t.d
+    # dz/dcol = a dz/dx + d dz/dy and dz/drow = b dz/dx + e dz/dy, solved for the map's axes
+    return (t.e * by_col - t.d * by_row) / determinant, (t.a * by_row - t.b * by_col) / determinant
+
+
 def check_heights(heights: np.ndarray) -> None:
-    """Refuse heights that no land has: they are nodata that nobody declared, and slopes about them look like cliffs.
-
-    Raises
-    ------
-    SceneError
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklandslide.geodata.terrain import check_heights
-    >>> check_heights(np.array([np.nan, 0.0, 1850.0]))
-    """
+    """Refuse heights that no land has: they are nodata that nobody declared, and slopes about them look like cliffs."""
     low, high = _HEIGHTS
     wrong = (heights < low) | (heights > high)
     if wrong.any():
@@ -127,29 +87,8 @@ def ground_metric(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray, n
 
     What changes by gx and gy per unit of x and y changes on the ground, where it is steepest, by the square root of
     ``xx * gx**2 + 2 * xy * gx * gy + yy * gy**2`` per metre. That holds in any projection: in plate carree a unit of x
-    is shorter on the ground than one of y, in a sinusoidal one the axes are not at right angles there.
-
-    Parameters
-    ----------
-    grid : Grid
-    window : Window
-        Pixels of the grid.
-
-    Returns
-    -------
-    xx, xy, yy : ndarray
-        Per square metre, for each pixel, each row or all of the window (they broadcast to its shape).
-
-    Examples
-    --------
-    >>> from affine import Affine
-    >>> from rasterio.crs import CRS
-    >>> from sklandslide.geodata.grid import Grid, Window
-    >>> from sklandslide.geodata.terrain import ground_metric
-    >>> grid = Grid(CRS.from_epsg(4326), Affine(1, 0, 0, 0, -1, 60.5), (1, 1))
-    >>> xx, xy, yy = ground_metric(grid, Window(0, 0, 1, 1))
-    >>> (xx**-0.5).round(), (yy**-0.5).round()  # metres of a degree at 60 degrees north
-    (array([[55800.]]), array([[111412.]]))
+    is shorter on the ground than one of y, in a sinusoidal one the axes are not at right angles there. The three
+    broadcast to the window's shape: one value for each pixel, each row or all of the window.
     """
     none = np.zeros((1, 1))
     if grid.crs is None:
@@ -157,7 +96,8 @@ def ground_metric(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray, n
     if grid.crs.is_projected:
         return _on_lattice(grid, window)
     if not grid.crs.is_geographic:
-        metres = _local_unit(grid)
+        axes = _system(grid).axis_info  # a local system, whose map length is ground length
+        metres = axes[0].unit_conversion_factor if axes else 1.0
         return none + metres**-2, none, none + metres**-2
     rows = np.arange(window.row_off, window.row_off + window.height) + 0.5
     cols = np.arange(window.col_off, window.col_off + window.width) + 0.5
@@ -203,12 +143,6 @@ def _radii(ellipsoid: Any, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray
     # Rasters of the whole globe may reach beyond the poles by half a pixel.
     east = major / np.sqrt(curvature) * np.abs(np.cos(latitude))
     return east, major * (1 - eccentricity2) / curvature**1.5
-
-
-def _local_unit(grid: Grid) -> float:
-    """Metres per unit of a local engineering system, whose map length is ground length."""
-    axes = _system(grid).axis_info
-    return axes[0].unit_conversion_factor if axes else 1.0
 
 
 def _height_unit(grid: Grid) -> float:

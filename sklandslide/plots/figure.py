@@ -6,23 +6,13 @@ Matplotlib is imported only when drawing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..geodata import Grid
-from .furniture import (
-    aspect,
-    draw_axes,
-    draw_legend,
-    draw_north_arrow,
-    draw_scale_bar,
-    fit_figure,
-    size_in_points,
-    text_size,
-)
+from .furniture import arrange, aspect, draw_north_arrow, draw_scale_bar, size_in_points, text_size
 from .imagery import background_image, corners_of
 
 if TYPE_CHECKING:
@@ -44,7 +34,7 @@ class Palette(NamedTuple):
 
 # "paper": Figure 2's red and yellow. "colorblind": violet and yellow lie across the confusion lines of all three
 # dichromacies and differ in lightness (L* 36 and 91); the rims, white and near black, are apart from any grey.
-# tests/test_plotting.py computes the differences.
+# tests/plots/test_plotting.py computes the differences.
 PALETTES: Mapping[str, Palette] = MappingProxyType(
     {
         "paper": Palette("#e8000b", None, "#ffe800", "#262626"),
@@ -58,12 +48,7 @@ _RIM = 0.5
 # A map's greatest height in inches: a page with room for its caption.
 _HIGHEST = 7.0
 # Nodata: no image, grey or coloured, has a hatching of its own.
-_HATCHED: dict[str, Any] = {
-    "facecolor": "0.95",
-    "edgecolor": "0.75",
-    "hatch": "////",
-    "linewidth": 0,
-}
+_HATCHED: dict[str, Any] = {"facecolor": "0.95", "edgecolor": "0.75", "hatch": "////", "linewidth": 0}
 
 
 def plot_map(
@@ -85,40 +70,28 @@ def plot_map(
 ) -> Axes:
     """Draw a landslide map: red points at window centres, yellow outlines, an image beneath.
 
+    Each band of the background is stretched between its 2nd and 98th percentile, radar in dB; nodata are hatched. Texts
+    have 7 to 9 points on paper, by the width of the map.
+
     Parameters
     ----------
     grid : Grid
         The map's grid.
     probability : array-like of float, shape ``grid.shape``
-        Probability of landslide, NaN for nodata. Drawn in grey where there is no background.
+        NaN for nodata. Drawn in grey where there is no background.
     red : array-like of bool, shape ``grid.shape``
         Pixels to mark with a point.
-    background : Scene, (Scene, bands) or None, default=None
-        The image: for a scene its Red, Green and Blue, else the hillshade of its DEM, else its
-        first band; for a pair ``"hillshade"``, or the bands named, one (grey) or three (red, green,
-        blue), or a composite such as ``"BAA"``; None draws the probability. Each band is stretched
-        between its 2nd and 98th percentile; nodata are hatched.
+    background, threshold, palette, width, ax
+        As in `LandslideMap.plot`; the threshold is only named in the legend.
     outlines : sequence of shapely Polygon or MultiPolygon
         The inventory, in the grid's CRS.
-    threshold : float, default=None
-        Named in the legend if given.
     margin : float, default=0
         Pixels of the map to show beyond its edge, for the ground under the outermost windows.
-    palette : {"paper", "colorblind"}, default="paper"
-        Colours: the paper's red points and yellow inventory, or violet and yellow, which are told
-        apart in every form of colour blindness and in grey print, on light and on dark ground.
-    width : float, default=7.0
-        Width of a new figure in inches: 7 is a page of two columns, 3.4 one column. Texts have 7 to
-        9 points on paper, by the width of the map.
-    ax : matplotlib.axes.Axes, default=None
-        Axes to draw on; by default those of a new figure.
     point_size : float, default=None
-        Diameter of the points in typographic points; by default larger for few and smaller for
-        many.
+        Diameter of the points in typographic points; by default larger for few and smaller for many.
     scale_bar, north_arrow, legend : bool, default=True
-        Whether to draw them. The arrow points to true north at the middle of the map, whatever way
-        the axes run; a map without a CRS has neither bar nor arrow, one on a pole no arrow. Bar and
-        arrow stand in the corners where they hide the fewest points and outlines.
+        Whether to draw them. Bar and arrow are right at the middle of the map, and stand in the corners where they
+        hide the fewest points and outlines. A map without a CRS has neither, one on a pole no arrow.
 
     Returns
     -------
@@ -128,57 +101,32 @@ def plot_map(
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    SceneError
-        If the background has another CRS or shows none of the map's ground.
-    BandError
-        If bands are missing or their number is neither one nor three.
-    ValueError
-        If the arrays do not have the grid's shape, or the palette or the width is none.
+    ImportError, SceneError, BandError, ValueError
+        As in `LandslideMap.plot`.
 
     References
     ----------
     Nava et al. (2021), section 3.3 and Figure 2.
-
-    Examples
-    --------
-    >>> import matplotlib
-    >>> matplotlib.use("Agg")
-    >>> import matplotlib.pyplot as plt
-    >>> import numpy as np
-    >>> from affine import Affine
-    >>> from sklandslide.geodata.grid import Grid
-    >>> from sklandslide.plots.figure import plot_map
-    >>> grid = Grid(None, Affine(20, 0, 500, 0, -20, 900), (3, 4))
-    >>> probability = np.linspace(0, 1, 12).reshape(3, 4)
-    >>> ax = plot_map(grid, probability, probability > 0.8)
-    >>> points, = ax.collections
-    >>> points.get_offsets().data.tolist()
-    [[530.0, 850.0], [550.0, 850.0], [570.0, 850.0]]
-    >>> plt.close(ax.figure)
     """
     plt = _pyplot()
     probability, red = np.asarray(probability), np.asarray(red, bool)
     _check(grid, probability, red, palette, width)
     colours = PALETTES[palette]
     image, on = (probability, grid) if background is None else background_image(background, grid, margin)
-    margin = 0.0 if background is None else margin
-    new = ax is None
+    highest = _HIGHEST if ax is None else None
     ax = _new_axes(plt, width) if ax is None else ax
     drawn = _draw_image(ax, image, on)
-    _frame(ax, grid, margin)  # after the image, which brings limits and an aspect of its own
-    fit = partial(fit_figure, ax, grid, _ratio(grid, margin), _HIGHEST) if new else partial(draw_axes, ax, grid)
-    fit()
-    if background is None:
-        drawn.set_clim(0, 1)
-        _draw_colorbar(ax, drawn)
-        fit()  # beside the bar
+    # After the image, which brings limits and an aspect of its own.
+    _frame(ax, grid, 0.0 if background is None else margin)
     handles = [_points_handle(red, threshold, colours)]
     handles += [_outlines_handle(colours)] if len(outlines) else []
     handles += [] if np.isfinite(image).all() else [_nodata_handle()]
-    if legend:
-        draw_legend(ax, handles, grow=new)
+    handles = handles if legend else []
+    arrange(ax, grid, handles, highest)
+    if background is None:
+        drawn.set_clim(0, 1)
+        _draw_colorbar(ax, drawn)
+        arrange(ax, grid, handles, highest)  # beside the bar
     # From here on sizes depend on the size of the axes, which stands now.
     busy = [_draw_points(ax, grid, red, colours, point_size)]
     busy += _draw_outlines(ax, outlines, colours) if len(outlines) else []
@@ -198,7 +146,7 @@ def _check(grid: Grid, probability: np.ndarray, red: np.ndarray, palette: str, w
         )
     if palette not in PALETTES:
         raise ValueError(f"palette={palette!r} is none of {', '.join(map(repr, PALETTES))}. Choose one of them.")
-    if isinstance(width, bool) or not isinstance(width, int | float | np.number) or not 2 <= width <= 100:
+    if not 2 <= width <= 100:
         raise ValueError(
             f"width={width!r} is no width of a figure in inches; it is a number from 2 to 100. Give 7 for a page "
             "of two columns, 3.4 for one column."
@@ -212,10 +160,12 @@ def _new_axes(plt: Any, width: float) -> Axes:
 
 def _pyplot() -> Any:
     try:
+        import matplotlib_scalebar  # noqa: F401
         from matplotlib import pyplot
     except ImportError as error:
         raise ImportError(
-            'Drawing a map needs matplotlib, which is not installed. Install it with: pip install "sklandslide[plot]"'
+            f"Drawing a map needs {error.name}, which is not installed. Install it with: "
+            'pip install "sklandslide[plot]"'
         ) from error
     return pyplot
 
@@ -238,12 +188,6 @@ def _draw_image(ax: Axes, image: np.ndarray, grid: Grid) -> Any:
     )
     ax.patch.set(**_HATCHED)
     return drawn
-
-
-def _ratio(grid: Grid, margin: float) -> float:
-    """Height of the map on paper over its width."""
-    across, up = np.ptp(corners_of(grid, margin), axis=0)
-    return float(up / across * aspect(grid))
 
 
 def _frame(ax: Axes, grid: Grid, margin: float) -> None:

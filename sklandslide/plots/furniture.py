@@ -16,17 +16,7 @@ from ..geodata import Grid, metres_at_centre
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = [
-    "aspect",
-    "draw_axes",
-    "draw_legend",
-    "draw_north_arrow",
-    "draw_scale_bar",
-    "fit_figure",
-    "size_in_points",
-    "text_size",
-    "true_north",
-]
+__all__ = ["arrange", "aspect", "draw_north_arrow", "draw_scale_bar", "size_in_points", "text_size"]
 
 # Sizes in typographic points. Journals ask for 6 at least in print; a column of 3.4 inches has 7, a page 9.
 _SMALLEST_TEXT, _LARGEST_TEXT = 7.0, 9.0
@@ -36,6 +26,8 @@ _TICK, _PAD = 3.0, 2.0
 _EDGE, _TITLE = 0.04, 0.26
 # The legend stands on one line if it fits, else in fewer columns, else its entries are wrapped at so many letters.
 _WRAP = 34
+# The scale bar takes this part of the map's width at most.
+_BAR = 0.25
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
@@ -59,31 +51,9 @@ def aspect(grid: Grid) -> float:
 
 
 def true_north(grid: Grid) -> np.ndarray | None:
-    """Direction of true north at the middle of a map, in map coordinates.
+    """Direction of true north at the middle of a map, as a vector of length 1 along x and y.
 
-    Parameters
-    ----------
-    grid : Grid
-        The map's grid. How its pixels lie (rotated, south up) plays no part: the direction is along x and y.
-
-    Returns
-    -------
-    ndarray of shape (2,), float64, or None
-        A vector of length 1, turned from the y axis by the convergence of the meridian. None if the grid has no
-        CRS or a local one, or lies on a pole, where no direction is north.
-
-    Examples
-    --------
-    East of a UTM zone's middle, true north lies to the left of grid north:
-
-    >>> import rasterio
-    >>> from affine import Affine
-    >>> from sklandslide.geodata.grid import Grid
-    >>> from sklandslide.plots.furniture import true_north
-    >>> grid = Grid(rasterio.CRS.from_epsg(32654), Affine(20, 0, 700_000, 0, -20, 4_700_000), (10, 10))
-    >>> x, y = true_north(grid)
-    >>> bool(x < 0 < y)
-    True
+    None if the grid has no CRS or a local one, or lies on a pole, where no direction is north.
     """
     if grid.crs is None or not (grid.crs.is_geographic or grid.crs.is_projected):
         return None
@@ -103,48 +73,73 @@ def true_north(grid: Grid) -> np.ndarray | None:
     return step / length if np.isfinite(length) and length > 0 else None
 
 
-def draw_axes(ax: Axes, grid: Grid) -> None:
+def arrange(ax: Axes, grid: Grid, handles: list[Any], highest: float | None) -> None:
+    """Label the axes and draw the legend; a figure of our own is made as high as the map, `highest` inches at most.
+
+    Matplotlib's layouts cut off labels beside axes of a fixed aspect.
+    """
+    for _ in range(2 if highest else 0):  # other ticks may be found to fit
+        _draw_axes(ax, grid)
+        _draw_legend(ax, handles)
+        _fit_figure(ax, highest or 0)
+    _draw_axes(ax, grid)
+    _draw_legend(ax, handles)
+
+
+def _fit_figure(ax: Axes, highest: float) -> None:
+    """Give the axes all the width that labels leave, and the figure the height that map and legend need."""
+    axes: Any = ax
+    figure = axes.figure
+    total = figure.get_figwidth()
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    ratio = (top - bottom) / (right - left) * float(ax.get_aspect())
+    ax.apply_aspect()
+    x0, _, x1, y1 = axes.get_tightbbox(bbox_extra_artists=ax.child_axes).extents  # a legend may be wider than the map
+    whole = x0, axes.get_tightbbox().y0, x1, y1
+    beyond = np.abs(np.subtract(ax.get_window_extent().extents, whole)) / figure.dpi + _EDGE
+    left, below, right, above = np.maximum(beyond, [0, 0, 0, _TITLE])
+    width = min(total - left - right, max(highest / ratio, 1.0))
+    height = float(np.clip(width * ratio, 0.3, highest))
+    # A map that is narrower than the figure stands in its middle.
+    x = left + (total - left - right - width) / 2
+    size = below + height + above
+    figure.set_size_inches(total, size)
+    ax.set_position((x / total, below / size, width / total, height / size))
+
+
+def _draw_axes(ax: Axes, grid: Grid) -> None:
     """Ticks, and labels that name what the CRS counts: easting and northing in its unit, or degrees."""
     size = text_size(size_in_points(ax)[0])
     ax.tick_params(labelsize=size, length=_TICK, pad=_PAD)
     ax.tick_params(axis="y", labelrotation=90)
-    plain, up = _axis_labels(grid.crs)
-    ax.set_xlabel(plain, fontsize=size, labelpad=2)
+    plain, up, name = _axis_labels(grid.crs)
+    ax.set_xlabel(f"{plain}, {name}" if name else plain, fontsize=size, labelpad=2)
     ax.set_ylabel(up, fontsize=size, labelpad=2)
+    if ax.xaxis.label.get_window_extent().width > _room(ax):
+        ax.set_xlabel(plain)
     ax.ticklabel_format(useOffset=False, style="plain")
     for axis in (ax.xaxis, ax.yaxis):
         _space_ticks(axis)
-    name = _crs_name(grid.crs)
-    if name:
-        ax.set_xlabel(f"{plain}, {name}")
-        if ax.xaxis.label.get_window_extent().width > _room(ax):
-            ax.set_xlabel(plain)
 
 
-def _axis_labels(crs: Any) -> tuple[str, str]:
+def _axis_labels(crs: Any) -> tuple[str, str, str]:
+    """Labels of x and y, and the name of the coordinate system, if it has one."""
     if crs is None:
-        return "x", "y"
-    if crs.is_geographic:
-        return "Longitude (degrees)", "Latitude (degrees)"
+        return "x", "y", ""
     from pyproj import CRS
 
+    system = CRS.from_wkt(crs.to_wkt())
+    name = "" if system.name.lower() in ("unknown", "unnamed", "undefined") else system.name
+    if crs.is_geographic:
+        return "Longitude (degrees)", "Latitude (degrees)", name
     unit = {"metre": "m", "meter": "m"}.get(crs.linear_units, crs.linear_units)
     names = {"east": "Easting", "west": "Westing", "north": "Northing", "south": "Southing"}
     # GDAL's x is the axis that runs east or west; polar systems have two that run north, or south.
-    directions = {axis.direction for axis in CRS.from_wkt(crs.to_wkt()).axis_info[:2]}
+    directions = {axis.direction for axis in system.axis_info[:2]}
     along_x, along_y = directions & {"east", "west"}, directions & {"north", "south"}
     if len(along_x) == len(along_y) == 1:
-        return f"{names[along_x.pop()]} ({unit})", f"{names[along_y.pop()]} ({unit})"
-    return f"x ({unit})", f"y ({unit})"
-
-
-def _crs_name(crs: Any) -> str:
-    if crs is None:
-        return ""
-    from pyproj import CRS
-
-    name = CRS.from_wkt(crs.to_wkt()).name
-    return "" if name.lower() in ("unknown", "unnamed", "undefined") else name
+        return f"{names[along_x.pop()]} ({unit})", f"{names[along_y.pop()]} ({unit})", name
+    return f"x ({unit})", f"y ({unit})", name
 
 
 def _space_ticks(axis: Any) -> None:
@@ -180,11 +175,6 @@ def _align(axis: Any, label: Any) -> tuple[float, float]:
     return float(start), float(end)
 
 
-def _tight(artist: Any) -> Any:
-    """Box about an artist and all that belongs to it, in display units."""
-    return artist.get_tightbbox()
-
-
 def _room(ax: Axes) -> float:
     """Width in display units of the widest thing that can be centred on the axes without being cut off."""
     box, frame = ax.get_window_extent(), ax.figure.bbox
@@ -192,114 +182,49 @@ def _room(ax: Axes) -> float:
     return 2 * (min(middle - frame.x0, frame.x1 - middle) - _EDGE * ax.figure.dpi)
 
 
-def fit_figure(ax: Axes, grid: Grid, ratio: float, highest: float) -> None:
-    """Give a new figure's axes all the width that labels leave, and the figure the height that the map needs.
-
-    Matplotlib's layouts cut off labels beside axes of a fixed aspect.
-
-    Parameters
-    ----------
-    ax : Axes
-        With all that stands beside the map drawn, the legend excepted.
-    grid : Grid
-        The map's grid.
-    ratio : float
-        Height of the map over its width.
-    highest : float
-        Greatest height of the map in inches.
-    """
-    figure: Any = ax.figure
-    total = figure.get_figwidth()
-    for _ in range(2):  # other ticks may be found to fit
-        draw_axes(ax, grid)
-        ax.apply_aspect()
-        map_box, whole = ax.get_window_extent(), _tight(ax)
-        beyond = np.abs(np.subtract(map_box.extents, whole.extents)) / figure.dpi + _EDGE
-        left, below, right, above = np.maximum(beyond, [0, 0, 0, _TITLE])
-        width = min(total - left - right, max(highest / ratio, 1.0))
-        height = float(np.clip(width * ratio, 0.3, highest))
-        # A map that is narrower than the figure stands in its middle.
-        x = left + (total - left - right - width) / 2
-        size = below + height + above
-        figure.set_size_inches(total, size)
-        ax.set_position((x / total, below / size, width / total, height / size))
-    draw_axes(ax, grid)
-
-
-def draw_legend(ax: Axes, handles: list[Any], grow: bool) -> None:
-    """Below the axes, on one line if it fits; `grow` makes the figure as much higher."""
+def _draw_legend(ax: Axes, handles: list[Any]) -> None:
+    """Below the axes, on one line if it fits."""
     from matplotlib.transforms import ScaledTranslation
 
+    if not handles:
+        return
     figure: Any = ax.figure
+    labelled: Any = ax.xaxis.get_tightbbox()
     size = text_size(size_in_points(ax)[0])
     # A fixed distance below the labels, whatever becomes of the axes.
-    down = (ax.get_window_extent().y0 - _tight(ax.xaxis).y0) / figure.dpi + 0.5 * size / 72
+    down = (ax.get_window_extent().y0 - labelled.y0) / figure.dpi + 0.5 * size / 72
     below = ax.transAxes + ScaledTranslation(0, -down, figure.dpi_scale_trans)
-    wrapped = [[h.get_label() for h in handles], [textwrap.fill(h.get_label(), _WRAP) for h in handles]]
-    for labels, columns in [(wrapped[0], n) for n in range(len(handles), 0, -1)] + [(wrapped[1], 1)]:
+    labels = [handle.get_label() for handle in handles]
+    wrapped = [textwrap.fill(label, _WRAP) for label in labels]
+    for texts, columns in [*((labels, n) for n in range(len(handles), 0, -1)), (wrapped, 1)]:
         legend = ax.legend(
-            handles, labels, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
+            handles, texts, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
             borderaxespad=0, borderpad=0.2, frameon=False, fontsize=size, handlelength=1.6, columnspacing=1.5,
         )  # fmt: skip
-        box = legend.get_window_extent()
-        if box.width <= _room(ax):
-            break
-    if grow:
-        _grow_below(ax, _EDGE - box.y0 / figure.dpi)
+        if legend.get_window_extent().width <= _room(ax):
+            return
 
 
-def _grow_below(ax: Axes, more: float) -> None:
-    """Make the figure so many inches higher, below the axes, which keep their size."""
-    figure: Any = ax.figure
-    width, height = figure.get_size_inches()
-    x, y, across, up = ax.get_position(original=True).bounds
-    grown = height + max(more, 0.0)
-    figure.set_size_inches(width, grown)
-    ax.set_position((x, (y * height + grown - height) / grown, across, up * height / grown))
+def draw_scale_bar(ax: Axes, grid: Grid, busy: np.ndarray, beside: str | None) -> None:
+    """A bar of a round length on the ground, at the middle of the map, in the lower corner that hides fewer `busy`.
 
-
-def draw_scale_bar(ax: Axes, grid: Grid, busy: np.ndarray, beside: str | None) -> str:
-    """A bar of a round length on the ground, at the middle of the map, in the emptier lower corner.
-
-    Parameters
-    ----------
-    ax : Axes
-    grid : Grid
-    busy : ndarray of shape (n, 2)
-        Map coordinates that are better not hidden.
-    beside : str or None
-        Corner of the north arrow; on a low map the bar stands on the other side.
-
-    Returns
-    -------
-    str
-        The corner.
+    On a low map it stands on the other side than the north arrow, which is in the corner `beside`.
     """
-    from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+    from matplotlib_scalebar.scalebar import ScaleBar
 
-    metres = metres_at_centre(grid)[0]
     width, height = size_in_points(ax)
     size = text_size(width)
-    left, right = ax.get_xlim()
-    # The largest 1, 2 or 5 times a power of ten that takes a quarter of the width at most.
-    longest = abs(right - left) * metres / 4
-    power = 10.0 ** np.floor(np.log10(longest))
-    length = max(n * power for n in (1, 2, 5) if n * power <= longest)
-    label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    box = width * length / (longest * 4) + 2 * size, 3.2 * size
+    box = width * _BAR + 2 * size, 3.2 * size
     corners = ["lower right", "lower left"]
     if beside and height < box[1] + 5.5 * size:
         corners = ["lower right" if "left" in beside else "lower left"]
-    corner = min(corners, key=lambda c: _hidden(ax, busy, c, box))
-    bar = AnchoredSizeBar(
-        ax.transData, length / metres, label, corner,
-        pad=0.3, borderpad=0.5, sep=2, color="black", size_vertical=0, fontproperties={"size": size},
+    bar = ScaleBar(
+        metres_at_centre(grid)[0], "m", length_fraction=_BAR, width_fraction=1.5 / height, rotation="horizontal-only",
+        location=min(corners, key=lambda corner: _hidden(ax, busy, corner, box)),
+        pad=0.3, border_pad=0.5, sep=2, box_alpha=0.8, font_properties={"size": size},
     )  # fmt: skip
-    bar.size_bar.get_children()[0].set(linewidth=1.5)
-    bar.patch.set(alpha=0.8, linewidth=0)
     bar.set_zorder(5)
     ax.add_artist(bar)
-    return corner
 
 
 def draw_north_arrow(ax: Axes, grid: Grid, busy: np.ndarray) -> str | None:
@@ -321,29 +246,18 @@ def draw_north_arrow(ax: Axes, grid: Grid, busy: np.ndarray) -> str | None:
     along = np.subtract(*ax.transData.transform([centre + north * np.hypot(*grid.pixel_extent), centre]))
     along /= np.hypot(*along)
     across = np.array([along[1], -along[0]])
-    # A needle: tip, right foot, notch, left foot, in units of half the square.
+    # A needle: tip, right foot, notch, left foot, in units of half the square; the letter beyond the tip.
     needle = np.array([[0.30, 0], [-0.95, 0.38], [-0.66, 0], [-0.95, -0.38]])
-    area = DrawingArea(side, side)
     middle = np.array([side / 2, side / 2])
+    area = DrawingArea(side, side)
     area.add_artist(Polygon(middle + side / 2 * needle @ [along, across], facecolor="black", linewidth=0))
-    letter = middle + side / 2 * 0.66 * along
-    area.add_artist(
-        Text(
-            letter[0],
-            letter[1],
-            "N",
-            fontsize=size,
-            fontweight="bold",
-            color="black",
-            ha="center",
-            va="center_baseline",
-        )
-    )
+    x, y = middle + side / 2 * 0.66 * along
+    style: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "color": "black"}
+    area.add_artist(Text(x, y, "N", ha="center", va="center_baseline", **style))
     corner = min(["upper left", "upper right"], key=lambda c: _hidden(ax, busy, c, (side + 1.5 * size,) * 2))
     box = AnchoredOffsetbox(corner, child=area, pad=0.1, borderpad=0.5, prop=FontProperties(size=size))
     box.patch.set(alpha=0.8, linewidth=0)
-    box.set_zorder(5)
-    box.set_label("north arrow")
+    box.set(zorder=5, label="north arrow")
     ax.add_artist(box)
     return corner
 

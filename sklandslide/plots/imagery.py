@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..composites import band_inputs, resolve_composite
+from ..composites import resolve_composite
 from ..exceptions import BandError, SceneError
-from ..geodata import Grid, Window, metres_per_unit, tiles
+from ..features import CompositeView
+from ..geodata import Grid, Window, metres_per_unit, per_map_unit, tiles
 
 if TYPE_CHECKING:
     from ..geodata import Scene
@@ -21,60 +22,20 @@ _MAX_SIDE = 2000
 _TILE = 1024
 # Shares of the values, in per cent, that a stretch clips at either end: what GIS programs use.
 _STRETCH = (2.0, 98.0)
-# Light from the north-west at 45 degrees, the convention of hillshading.
-_AZIMUTH, _ALTITUDE = 315.0, 45.0
 
 
 def background_image(background: Any, grid: Grid, margin: float) -> tuple[np.ndarray, Grid]:
-    """Read the image of a map's ground.
-
-    Parameters
-    ----------
-    background : Scene or (Scene, bands)
-        As in `sklandslide.plots.figure.plot_map`.
-    grid : Grid
-        The map's grid.
-    margin : float
-        Pixels of the map to show beyond its edge.
-
-    Returns
-    -------
-    image : ndarray of shape (rows, cols) or (rows, cols, 3), float32
-        Values 0 to 1, NaN for nodata.
-    grid : Grid
-        The image's own grid.
-
-    Raises
-    ------
-    SceneError
-        If the background is no scene, has another CRS or shows none of the map's ground.
-    BandError
-        If bands, or the DEM for a hillshade, are missing, or the number of bands is neither one nor
-        three.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affine import Affine
-    >>> from sklandslide.plots.imagery import background_image
-    >>> from sklandslide.geodata.scene import Scene
-    >>> scene = Scene.from_arrays({"Red": np.eye(4)}, transform=Affine(1, 0, 0, 0, -1, 4))
-    >>> image, grid = background_image(scene, scene.grid, margin=0)
-    >>> image[0].tolist()
-    [1.0, 0.0, 0.0, 0.0]
-    """
+    """Read the image of a map's ground, and its own grid: values 0 to 1, shape (rows, cols[, 3]), NaN for nodata."""
     scene, wanted = background if isinstance(background, tuple) else (background, None)
     if not (hasattr(scene, "read") and hasattr(scene, "grid") and hasattr(scene, "bands")):
         raise SceneError(f"background={background!r} is no image. Give a Scene, a pair (Scene, ['VV_after']), or None.")
     window = _window_of(scene.grid, grid, margin)
     recipe = _recipe(wanted, scene.bands)
-    shade = recipe is None
-    recipe = ("DEM",) if recipe is None else recipe
-    values, on = _read_averaged(scene, recipe, window)
-    if shade:
+    values, on = _read_averaged(scene, recipe or ("DEM",), window)
+    if recipe is None:
         return _stretch(_hillshade(values[..., 0], on)), on
-    stretched = [_stretch(values[..., i]) for i in range(len(recipe))]
-    return stretched[0] if len(recipe) == 1 else np.stack(stretched, axis=-1), on
+    stretched = np.stack([_stretch(band) for band in np.moveaxis(values, -1, 0)], axis=-1)
+    return stretched[..., 0] if len(recipe) == 1 else stretched, on
 
 
 def _recipe(wanted: Any, available: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -128,27 +89,18 @@ def corners_of(grid: Grid, margin: float) -> np.ndarray:
 
 
 def _read_averaged(scene: Scene, recipe: tuple[str, ...], window: Window) -> tuple[np.ndarray, Grid]:
-    """Read bands and differences, averaged to at most `_MAX_SIDE` pixels a side, tile by tile."""
+    """Read bands and differences, radar in dB, averaged to at most `_MAX_SIDE` pixels a side, tile by tile."""
     factor = -(-max(window.height, window.width) // _MAX_SIDE)
     shape = -(-window.height // factor), -(-window.width // factor)
     out = np.full((*shape, len(recipe)), np.nan, np.float32)
     size = factor * max(1, _TILE // factor)
+    view = CompositeView(scene, recipe)
     for tile in tiles((window.height, window.width), size):
         where = Window(window.row_off + tile.row_off, window.col_off + tile.col_off, tile.height, tile.width)
-        values = _average(_read_recipe(scene, recipe, where), factor)
+        values = _average(view.read(window=where), factor)
         row, col = tile.row_off // factor, tile.col_off // factor
         out[row : row + values.shape[0], col : col + values.shape[1]] = values
     return out, scene.grid.rescale(window.row_off, window.col_off, factor, shape)
-
-
-def _read_recipe(scene: Scene, recipe: tuple[str, ...], window: Window) -> np.ndarray:
-    names = sorted({name for band in recipe for name in band_inputs(band)})
-    values = dict(zip(names, np.moveaxis(scene.read(names, window), -1, 0), strict=True))
-    layers = []
-    for band in recipe:
-        first, *second = (values[name] for name in band_inputs(band))
-        layers.append(first - second[0] if second else first)
-    return np.stack(layers, axis=-1)
 
 
 def _average(values: np.ndarray, factor: int) -> np.ndarray:
@@ -179,17 +131,12 @@ def _stretch(values: np.ndarray) -> np.ndarray:
 
 
 def _hillshade(heights: np.ndarray, grid: Grid) -> np.ndarray:
-    """Brightness of a matt surface lit from the north-west, 0 to 1."""
+    """Brightness of a matt surface lit from the north-west at 45 degrees, the convention of hillshading, 0 to 1."""
     if min(heights.shape) < 2:
         return heights
     by_row, by_col = np.gradient(heights.astype(np.float64))
-    t = grid.transform
+    along_x, along_y = per_map_unit(by_row, by_col, grid)
     metres_x, metres_y = metres_per_unit(grid, Window(0, 0, *grid.shape))
-    # From change per row and column to change per map unit east and north, as in `terrain`.
-    determinant = t.a * t.e - t.b * t.d
-    east = (t.e * by_col - t.d * by_row) / determinant / metres_x
-    north = (t.a * by_row - t.b * by_col) / determinant / metres_y
-    azimuth, altitude = np.radians(_AZIMUTH), np.radians(_ALTITUDE)
-    towards = np.sin(azimuth) * east + np.cos(azimuth) * north
-    shade = np.sin(altitude) - np.cos(altitude) * towards
-    return np.clip(shade / np.sqrt(1 + east**2 + north**2), 0, 1).astype(np.float32)
+    east, north = along_x / metres_x, along_y / metres_y
+    shade = (1 + (east - north) / 2**0.5) / (2 * (1 + east**2 + north**2)) ** 0.5
+    return np.clip(shade, 0, 1).astype(np.float32)

@@ -1,7 +1,4 @@
-"""PatchSizeDisplay: the score over the patch size, by cross-validation.
-
-Matplotlib is imported only when drawing.
-"""
+"""PatchSizeDisplay: the score over the patch size, by cross-validation."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV
 
 from ..model_selection import SpatialBlockKFold
+from .curve import XLABEL, legend_below, mark_sizes, metres_axis, new_axes
 from .searches import check_buffer, patch_size_name, pixel_in_metres, score_label, searched_name, split_scores
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PatchSizeDisplay"]
 
-_XLABEL, _METRES = "Patch size (pixels a side)", "Patch size (m)"
 _STYLES = ("errorbar", "fill_between", None)
 
 
@@ -48,15 +45,12 @@ class PatchSizeDisplay:
         The size of the highest mean.
     one_standard_error_patch_size_ : int
         The smallest size whose mean is within one standard error of the highest.
-    ax_ : matplotlib.axes.Axes
-        Where the curve is drawn. This and what follows are there after `plot`.
-    figure_ : matplotlib.figure.Figure
+    ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
+        Where the curve is drawn. These and what follows are there after `plot`.
     line_ : matplotlib.lines.Line2D
         The means.
-    errorbar_ : matplotlib.container.ErrorbarContainer or None
-        Their spread: one standard deviation over the folds.
-    fill_between_ : matplotlib.collections.PolyCollection or None
-        The same as a band.
+    errorbar_, fill_between_ : matplotlib artists or None
+        Their spread, one standard deviation over the folds, as bars or as a band.
     points_ : matplotlib.collections.PathCollection or None
         The score of each fold.
     markers_ : dict of str to matplotlib.lines.Line2D
@@ -119,23 +113,16 @@ class PatchSizeDisplay:
                 "of shape (n_sizes, n_splits), a row for each size."
             )
         if len(np.unique(patch_sizes)) < len(patch_sizes):
-            raise ValueError(
-                f"patch_sizes={patch_sizes.tolist()}: a size comes twice. Give one row of scores for each."
-            )
+            raise ValueError(f"patch_sizes={patch_sizes.tolist()}: a size comes twice. Give one row of scores each.")
         if np.isnan(scores).any(axis=1).all():
             raise ValueError(
                 "Each patch size has a fold without a score: no fit succeeded on all folds. Run the search with "
                 "error_score='raise' to see why."
             )
         order = np.argsort(patch_sizes)
-        self.patch_sizes = patch_sizes[order]
-        self.scores = scores[order]
-        self.score_name = score_name
-        self.pixel_size = pixel_size
+        self.patch_sizes, self.scores = patch_sizes[order], scores[order]
+        self.score_name, self.pixel_size = score_name, pixel_size
         self.params = None if params is None else [dict(params[i]) for i in order]
-        self._choose()
-
-    def _choose(self) -> None:
         mean, n_splits = self.scores.mean(axis=1), self.scores.shape[1]
         best = int(np.nanargmax(mean))  # the first, so the smallest, of equals
         error = self.scores[best].std(ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0.0
@@ -184,12 +171,8 @@ class PatchSizeDisplay:
             or twice the largest patch if that is more, and the largest patch as buffer.
         scoring : str, callable or None, default=None
             As in scikit-learn; by default the estimator's own, which is accuracy for classifiers.
-        n_jobs : int, default=None
-            As in `GridSearchCV`.
-        verbose : int, default=0
-            As in `GridSearchCV`.
-        error_score : "raise" or float, default="raise"
-            As in `GridSearchCV`.
+        n_jobs, verbose, error_score
+            As in `GridSearchCV`, but a fit that fails raises its error by default.
         ax : matplotlib.axes.Axes, default=None
             Axes to draw on; by default those of a new figure.
         **plot_kw : dict
@@ -211,21 +194,16 @@ class PatchSizeDisplay:
         --------
         >>> import matplotlib
         >>> matplotlib.use("Agg")
-        >>> import matplotlib.pyplot as plt
-        >>> import numpy as np
-        >>> from affine import Affine
         >>> from sklearn.pipeline import make_pipeline
-        >>> from sklandslide import BandStacker, LandslideCNN, Locations, PatchSampler, PatchSizeDisplay, Scene
-        >>> random = np.random.RandomState(0)
-        >>> bands = {"Red": random.normal(size=(150, 150))}
-        >>> scene = Scene.from_arrays(bands, transform=Affine(10, 0, 0, 0, -10, 1500))
-        >>> X, y = Locations(scene, random.uniform(50, 1450, (200, 2))), np.arange(200) % 2
+        >>> from sklandslide import BandStacker, LandslideCNN, PatchSampler, PatchSizeDisplay
+        >>> from sklandslide import make_scene, sample_polygons
+        >>> scene, polygons = make_scene(shape=(150, 150), random_state=0)
+        >>> X, y, groups = sample_polygons(scene, polygons, patch_size=[5, 9], stride=5)
         >>> cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=2, random_state=0)
         >>> pipe = make_pipeline(BandStacker(["Red"]), PatchSampler(), cnn)
         >>> display = PatchSizeDisplay.from_estimator(pipe, X, y, patch_sizes=[5, 9])
         >>> display.scores.shape, display.score_name
         ((2, 3), 'Accuracy')
-        >>> plt.close(display.figure_)
         """
         patch_sizes = list(patch_sizes)
         if not patch_sizes:
@@ -311,14 +289,10 @@ class PatchSizeDisplay:
         ----------
         cv_results : dict or pandas.DataFrame
             ``cv_results_`` of a search.
-        param_name : str, default=None
-            Name of the patch size among the parameters searched; the one that ends in ``patch_size`` by default.
-        metric : str, default="score"
-            Which score.
-        score_name : str, default=None
-            Label of the axis of scores; made of `metric` by default.
-        pixel_size : (float, float) or None, default=None
-            Width and height of a pixel in metres.
+        param_name, metric
+            As in `from_search`.
+        score_name, pixel_size
+            As for the class; the name is made of `metric` by default.
 
         Returns
         -------
@@ -377,10 +351,9 @@ class PatchSizeDisplay:
             Label of the axis of scores, in place of the display's own.
         std_display_style : {"errorbar", "fill_between"} or None, default="errorbar"
             How the standard deviation over the folds is drawn.
-        folds : bool, default=True
-            Whether to draw the score of each fold.
-        mark : bool, default=True
-            Whether to mark the size of the highest mean and the smallest within one standard error of it.
+        folds, mark : bool, default=True
+            Whether to draw the score of each fold, and to mark the size of the highest mean and the smallest within
+            one standard error of it.
         line_kw : dict, default=None
             Handed on to ``ax.plot`` for the means. With a ``label``, several displays can share axes.
 
@@ -398,8 +371,7 @@ class PatchSizeDisplay:
         """
         if std_display_style not in _STYLES:
             raise ValueError(f"std_display_style={std_display_style!r}: choose one of {_STYLES}.")
-        if ax is None:
-            ax = _new_axes()
+        ax = new_axes() if ax is None else ax
         mean, std = self.scores.mean(axis=1), self.scores.std(axis=1)
         label = f"mean of {self.scores.shape[1]} folds" + (", with standard deviation" if std_display_style else "")
         style = {"label": label, "marker": "o", "markersize": 4, **(line_kw or {})}
@@ -415,62 +387,13 @@ class PatchSizeDisplay:
             self.points_ = ax.scatter(places, self.scores.ravel(), s=16, color=color, alpha=0.5, linewidths=0)
             if "label" not in (line_kw or {}):
                 self.points_.set_label("each fold")
-        self.markers_ = self._mark(ax, mean, color) if mark else {}
-        others: Any = ax.get_xticks() if ax.get_xlabel() == _XLABEL else []  # of a display on the same axes
+        marks = {"best": self.best_patch_size_, "one_standard_error": self.one_standard_error_patch_size_}
+        self.markers_ = mark_sizes(ax, self.patch_sizes, mean, marks, color) if mark else {}
+        others: Any = ax.get_xticks() if ax.get_xlabel() == XLABEL else []  # of a display on the same axes
         ax.set_xticks(np.union1d(others, self.patch_sizes))
-        ax.set(xlabel=_XLABEL, ylabel=score_name or self.score_name)
+        ax.set(xlabel=XLABEL, ylabel=score_name or self.score_name)
         if self.pixel_size is not None:
-            self.metres_axis_ = _metres_axis(ax, self.pixel_size)
-        _legend(ax)
+            self.metres_axis_ = metres_axis(ax, self.pixel_size)
+        legend_below(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-    def _mark(self, ax: Axes, mean: np.ndarray, color: Any) -> dict[str, Any]:
-        best, near = self.best_patch_size_, self.one_standard_error_patch_size_
-        wanted = {"best": (best, f"highest mean: {best} pixels", {"color": color})}
-        if near != best:
-            text = f"smallest within one standard error: {near} pixels"
-            wanted["one_standard_error"] = near, text, {"color": color, "markerfacecolor": "white"}
-        drawn = {}
-        for name, (size, text, style) in wanted.items():
-            height = mean[self.patch_sizes == size]
-            (drawn[name],) = ax.plot(size, height, "D", markersize=9, label=text, zorder=3, **style)
-        return drawn
-
-
-def _new_axes() -> Axes:
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            "Drawing a PatchSizeDisplay needs matplotlib, which is not installed. Install it with: pip install "
-            '"sklandslide[plot]"'
-        ) from error
-    return pyplot.subplots(layout="constrained")[1]
-
-
-def _legend(ax: Axes) -> None:
-    """Below the axis label, at the same distance whatever the size of the axes: it would hide points within."""
-    from matplotlib.transforms import ScaledTranslation
-
-    below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
-    wide = ax.get_window_extent().width >= 4.5 * ax.figure.dpi  # two columns have room
-    place: Any = {"bbox_to_anchor": (0.5, 0), "bbox_transform": below, "borderaxespad": 0}
-    ax.legend(loc="upper center", ncols=2 if wide else 1, fontsize="small", frameon=False, **place)
-
-
-def _metres_axis(ax: Axes, pixel_size: tuple[float, float]) -> Any:
-    """The same ticks in metres; once for all displays on the axes."""
-    width, height = pixel_size
-    square = abs(width - height) <= 0.01 * width
-
-    def metres(pixels: float, _: Any = None) -> str:
-        return f"{pixels * width:.3g}" if square else f"{pixels * width:.3g} x {pixels * height:.3g}"
-
-    above = next((child for child in ax.child_axes if child.get_xlabel() == _METRES), None)
-    if above is None:
-        above = ax.secondary_xaxis("top")
-        above.set_xlabel(_METRES)
-    above.set_xticks(ax.get_xticks())
-    above.xaxis.set_major_formatter(metres)
-    return above

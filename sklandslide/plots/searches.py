@@ -72,11 +72,9 @@ def pixel_in_metres(X: Any) -> tuple[float, float] | None:
     scenes = [X.scenes[i] for i in np.unique(X.scene_index)] if isinstance(X, Locations) else []
     if not scenes or any(scene.grid.crs is None for scene in scenes):
         return None
-    sizes = []
-    for scene in scenes:
-        sizes.append(np.array(scene.grid.pixel_extent) * metres_at_centre(scene.grid))
-    mean = np.mean(sizes, axis=0)
-    if (np.abs(np.array(sizes) - mean) > 0.01 * mean).any():
+    sizes = np.array([np.multiply(scene.grid.pixel_extent, metres_at_centre(scene.grid)) for scene in scenes])
+    mean = sizes.mean(axis=0)
+    if (np.abs(sizes - mean) > 0.01 * mean).any():
         return None
     return float(mean[0]), float(mean[1])
 

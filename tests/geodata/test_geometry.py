@@ -25,9 +25,7 @@ TRANSFORMS = {
     "north-up": Affine(10, 0, 500_000, 0, -10, 4_700_000),
     "south-up": Affine(10, 0, 500_000, 0, 10, 4_699_600),
     "east-left": Affine(-10, 0, 500_500, 0, -10, 4_700_000),
-    "both": Affine(-10, 0, 500_500, 0, 10, 4_699_600),
     "rotated": rotated(500_100, 4_700_000, 33, 10),
-    "quarter turn": rotated(500_000, 4_699_600, 90, 10),
     "sheared": Affine(10, 4, 500_000, -3, -9, 4_700_000),
     "oblong": Affine(14, 0, 500_000, 0, -6, 4_700_000),
 }
@@ -36,15 +34,13 @@ each_transform = pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=T
 
 # -- lengths, slopes and areas on the ground --------------------------------------------------------------------------
 
-# Systems by a place (longitude, latitude) in them: units of feet, grads and metres, meridians of Greenwich and Paris,
-# conformal, equal-area and neither, three dimensions, shifted datums, south-oriented, the poles, Mars.
+# Systems by a place (longitude, latitude) in them: units of feet and metres, conformal, equal-area and neither, three
+# dimensions, shifted datums, south-oriented, the poles, Mars.
 SYSTEMS = {
     "UTM": ("EPSG:32654", 141.9, 42.7),
     "across 180": ("EPSG:32660", 180.2, 52.0),
     "Mercator": ("EPSG:3857", 10.0, 60.0),
     "PDC Mercator": ("EPSG:3832", 179.9, -17.0),
-    "Lambert, Paris, base in grads": ("EPSG:27572", 6.5, 44.5),
-    "grads": ("EPSG:4807", 6.5, 44.5),
     "plate carree": ("EPSG:4087", 10.0, 60.0),
     "sinusoidal": ("+proj=sinu +R=6371007.181", 140.0, 43.0),
     "equal area": ("EPSG:3035", 25.0, 65.0),
@@ -70,21 +66,16 @@ class Ground:
         self.system = ProjCRS.from_wkt(crs.to_wkt())
         base = ProjCRS.from_wkt(self.system.geodetic_crs.to_wkt())
         self.geod = Geod(a=base.ellipsoid.semi_major_metre, b=base.ellipsoid.semi_minor_metre)
-        meridian = base.prime_meridian
-        factor = {"degree": 1.0, "grad": 0.9}
-        self.degrees = factor[base.axis_info[0].unit_name]
-        place = (lon - meridian.longitude * factor[meridian.unit_name]) / self.degrees, lat / self.degrees
         if crs.is_projected:
             self.back = Transformer.from_crs(self.system, base, always_xy=True)
-            self.at = Transformer.from_crs(base, self.system, always_xy=True).transform(*place)
+            self.at = Transformer.from_crs(base, self.system, always_xy=True).transform(lon, lat)
             self.unit = self.system.axis_info[0].unit_conversion_factor
         else:
-            self.back, self.at, self.unit = None, place, np.radians(self.degrees) * self.geod.a
+            self.back, self.at, self.unit = None, (lon, lat), np.radians(self.geod.a)
 
     def lonlat(self, x, y):
         x, y = (np.asarray(v, float) for v in (x, y))
-        lon, lat = (x, y) if self.back is None else self.back.transform(x, y)
-        return np.asarray(lon) * self.degrees, np.asarray(lat) * self.degrees
+        return (x, y) if self.back is None else self.back.transform(x, y)
 
     def metres(self, x, y, origin):
         """East and north of an origin, along geodesics."""
@@ -296,15 +287,6 @@ def test_a_map_beyond_180_is_scored_with_polygons_of_either_writing(tmp_path):
         assert m.hit_rates(frame, class_column=None)["n_hit"].sum() == 1
 
 
-def test_a_polygon_about_the_whole_earth_stays_one():
-    scene = random_scene((20, 20), transform=Affine(0.1, 0, 10, 0, -0.1, 50), crs="EPSG:4326")
-    frame = geopandas.GeoDataFrame(
-        {"class": ["landslide", "forest"]}, geometry=[box(10.5, 49, 11, 49.5), box(-180, 48, 180, 49)], crs=4326
-    )
-    _, y, _ = sample_polygons(scene, frame, patch_size=1, id_column=None)
-    assert (y == 0).sum() == 200
-
-
 # -- other zones, poles, axis order -----------------------------------------------------------------------------------
 
 
@@ -317,38 +299,23 @@ def test_a_polygon_about_the_whole_earth_stays_one():
         ("EPSG:32654", "EPSG:6691", Affine(100, 0, 500_000, 0, -100, 4_740_000)),
         ("EPSG:4326", "EPSG:32654", Affine(0.001, 0, 141, 0, -0.001, 43)),
         ("EPSG:2225", "EPSG:4326", Affine(300, 0, 6_500_000, 0, -300, 2_100_000)),
-        ("EPSG:3031", "EPSG:4326", Affine(5_000, 0, -120_000, 0, -5_000, 120_000)),
     ],
-    ids=["54 on 53", "53 on 54", "polar", "another datum", "on degrees", "on feet", "about the pole"],
+    ids=["54 on 53", "53 on 54", "polar", "another datum", "on degrees", "on feet"],
 )
 def test_a_band_of_another_system_lies_where_it_belongs(tmp_path, own, other, transform):
     """Against pyproj: the field is given by longitude and latitude, whatever the grids."""
     grid = grid_of(own, transform, (50, 50))
     lon, lat = centres(grid, "EPSG:4326")
     smooth = lambda lon, lat: 100 + 10 * np.cos(np.radians(lon)) + 5 * lat  # noqa: E731
-    if other == "EPSG:4326" and own == "EPSG:3031":
-        place = Affine(0.5, 0, -180, 0, -0.02, -88.0), (100, 720)
-    else:
-        x, y = (np.array(v) for v in rasterio.warp.transform(grid.crs, other, *(v.ravel() for v in centres(grid))))
-        pixel = np.ptp(x) / 45
-        place = (
-            Affine(pixel, 0, x.min() - 5 * pixel, 0, -pixel, y.max() + 5 * pixel),
-            (
-                round(np.ptp(y) / pixel) + 10,
-                round(np.ptp(x) / pixel) + 10,
-            ),
-        )
-    band = grid_of(other, *place)
-    values = smooth(*(centres(band) if other == "EPSG:4326" else centres(band, "EPSG:4326")))
+    x, y = centres(grid, other)
+    pixel = np.ptp(x) / 45
+    transform = Affine(pixel, 0, x.min() - 5 * pixel, 0, -pixel, y.max() + 5 * pixel)
+    band = grid_of(other, transform, (round(np.ptp(y) / pixel) + 10, round(np.ptp(x) / pixel) + 10))
+    values = smooth(*centres(band, "EPSG:4326"))
     path = write(tmp_path / "band.tif", values, transform=band.transform, crs=other, nodata=np.nan)
     got = Scene.from_files({"Band": path}, grid=grid).read("Band")[..., 0]
-    expected = smooth(lon, lat)
-    if own == "EPSG:3031":  # a pixel at the pole sees all longitudes
-        far = lat > -89.9
-        got, expected = got[far], expected[far]
     assert not np.isnan(got).any()
-    tolerance = 0.02 * np.ptp(values) if own != "EPSG:3031" else 0.4
-    np.testing.assert_allclose(got, expected, atol=tolerance)
+    np.testing.assert_allclose(got, smooth(lon, lat), atol=0.02 * np.ptp(values))
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:6668", "EPSG:2193", "EPSG:3035"])
@@ -509,48 +476,15 @@ def test_polygons_in_degrees_on_a_local_system_are_refused():
         sample_polygons(scene, frame, patch_size=3, id_column=None)
 
 
-@pytest.mark.parametrize(
-    "transform",
-    [
-        Affine(1e-10, 0, 500_000, 0, -1e-10, 4_700_000),
-        Affine(1e-160, 0, 0, 0, -1e-170, 0),
-        Affine(1e200, 0, 0, 0, -1e200, 0),
-        Affine(1, 1, 5e5, 1, 1 + 1e-9, 4e6),
-    ],
-    ids=["too fine for its origin", "vanishing", "overflowing", "nearly flat"],
-)
-def test_transforms_that_64_bit_numbers_cannot_carry_are_refused(transform):
-    with pytest.raises(SceneError, match="transform"):
-        Grid(None, transform, (100, 100))
-
-
-@pytest.mark.parametrize(
-    "transform",
-    [
-        Affine(1e-6, 0, 141.9, 0, -1e-6, 42.7),
-        Affine(1e-3, 0, 500_000, 0, -1e-3, 4_700_000),
-        Affine(1e7, 0, 0, 0, -1e7, 0),
-    ],
-    ids=["a tenth of a metre in degrees", "millimetres", "the Earth"],
-)
-def test_very_small_and_very_large_pixels_are_found_again(transform):
-    grid = Grid(None, transform, (1000, 1000))
-    rows, cols = np.random.RandomState(0).randint(10, 990, (2, 500))
-    for size in (1, 2, 7, 8):
-        first = grid.window_origins(grid.xy(rows + size / 2, cols + size / 2), size)
-        np.testing.assert_array_equal(first, np.stack([rows, cols], axis=-1))
-
-
 def test_a_location_far_away_is_outside_and_not_an_overflow():
     scene = random_scene((20, 20))
     with pytest.raises(SceneError, match="do not fit the scene"):
         read_patches(Locations(scene, [[1e300, -1e300], [500_100, 4_699_900]]), 3)
 
 
-@pytest.mark.parametrize("grid", [5, (0, 1), Affine.identity()])
-def test_a_grid_is_a_grid(tmp_path, grid):
+def test_a_grid_is_a_grid(tmp_path):
     with pytest.raises(SceneError, match="is no grid"):
-        Scene.from_files({"A": write(tmp_path / "a.tif", np.ones((4, 4)))}, grid=grid)
+        Scene.from_files({"A": write(tmp_path / "a.tif", np.ones((4, 4)))}, grid=Affine.identity())
 
 
 def test_the_system_of_a_grid_is_taken_in_any_form(tmp_path):

@@ -1,0 +1,65 @@
+"""What a curve over patch sizes is drawn with: axes in pixels and in metres, a legend beneath."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["XLABEL", "legend_below", "mark_sizes", "metres_axis", "new_axes"]
+
+XLABEL, _METRES = "Patch size (pixels a side)", "Patch size (m)"
+
+
+def new_axes() -> Axes:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "Drawing a PatchSizeDisplay needs matplotlib, which is not installed. Install it with: pip install "
+            '"sklandslide[plot]"'
+        ) from error
+    return pyplot.subplots(layout="constrained")[1]
+
+
+def mark_sizes(ax: Axes, sizes: np.ndarray, mean: np.ndarray, marks: dict[str, int], color: Any) -> dict[str, Any]:
+    """Mark the best size, and the smallest within one standard error of it where that is another."""
+    texts = {"best": "highest mean", "one_standard_error": "smallest within one standard error"}
+    drawn = {}
+    for name, size in marks.items():
+        if name == "best" or size != marks["best"]:
+            (drawn[name],) = ax.plot(
+                size, mean[sizes == size], "D", markersize=9, zorder=3, label=f"{texts[name]}: {size} pixels",
+                color=color, markerfacecolor=color if name == "best" else "white",
+            )  # fmt: skip
+    return drawn
+
+
+def legend_below(ax: Axes) -> None:
+    """Below the axis label, at the same distance whatever the size of the axes: it would hide points within."""
+    from matplotlib.transforms import ScaledTranslation
+
+    below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
+    wide = ax.get_window_extent().width >= 4.5 * ax.figure.dpi  # two columns have room
+    place: Any = {"bbox_to_anchor": (0.5, 0), "bbox_transform": below, "borderaxespad": 0}
+    ax.legend(loc="upper center", ncols=2 if wide else 1, fontsize="small", frameon=False, **place)
+
+
+def metres_axis(ax: Axes, pixel_size: tuple[float, float]) -> Any:
+    """The same ticks in metres; once for all displays on the axes."""
+    width, height = pixel_size
+    square = abs(width - height) <= 0.01 * width
+
+    def metres(pixels: float, _: Any = None) -> str:
+        return f"{pixels * width:.3g}" if square else f"{pixels * width:.3g} x {pixels * height:.3g}"
+
+    above = next((child for child in ax.child_axes if child.get_xlabel() == _METRES), None)
+    if above is None:
+        above = ax.secondary_xaxis("top")
+        above.set_xlabel(_METRES)
+    above.set_xticks(ax.get_xticks())
+    above.xaxis.set_major_formatter(metres)
+    return above
