@@ -69,7 +69,8 @@ def _layer_of(path: str, layer: str | None) -> str:
     wanted = layers if layer is None else [name for name in layers if name == layer]
     if len(wanted) == 1:
         return wanted[0]
-    raise ValueError(f"it holds {len(layers)} layers of shapes, {layers[:20]}; choose one: layer= is {layer!r}")
+    said = f"it holds {len(layers)} layers of shapes, {layers[:20]}, and layer={layer!r} names none of them"
+    raise ValueError(f"{said}: choose one, or pass what geopandas.read_file(path, layer=...) gives")
 
 
 def _is_kml(path: str) -> bool:

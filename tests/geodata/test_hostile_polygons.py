@@ -179,9 +179,9 @@ def test_layers_are_not_chosen_in_silence(tmp_path):
     frame_of(square(0)).to_file(path, layer="of 2018")
     frame_of(square(0).centroid).to_file(path, layer="points")
     pyogrio.write_dataframe(pd.DataFrame({"styleQML": ["<qgis/>"]}), path, layer="layer_styles")
-    said = r"holds 2 layers of shapes, \['of 2018', 'points'\]; choose one: layer= is "
-    refused(path, f"{said}None", SceneReadError)
-    refused(path, f"{said}'of 2019'", SceneReadError, layer="of 2019")
+    said = r"holds 2 layers of shapes, \['of 2018', 'points'\], and layer="
+    refused(path, f"{said}None names none of them: choose one", SceneReadError)
+    refused(path, f"{said}'of 2019' names none", SceneReadError, layer="of 2019")
     assert read_inventory(path, UTM, layer="of 2018").geometries[0].equals(square(0))
     refused(path, "holds Point; samples are drawn inside polygons", layer="points")
     refused(frame_of(square()), r"layer='of 2018' is given with GeoDataFrame; only files have layers", layer="of 2018")
