@@ -2,8 +2,8 @@
 
 ``python tests/fuzz_readers.py --cases 20000 --seed 1`` prints how many were read and refused, and ends with status 1
 where anything else was raised, took too long, or gave a wrong shape. Bytes of pixels may be damaged without a trace, as
-GDAL's formats have no checksums: then the values differ, and nothing else. netCDF is left out: its library crashes, and
-such files are opened only when asked.
+GDAL's formats have no checksums: then the values differ, and nothing else. netCDF and HDF5 are left out: their
+libraries crash on damaged files.
 """
 
 import argparse
@@ -38,14 +38,11 @@ MEMORY = 500 * 2**20
 SECONDS = 10
 RASTERS = {
     "tiled": {"tiled": True, "blockxsize": 16, "blockysize": 16},
-    "striped": {},
     "deflate": {"compress": "deflate", "predictor": 3},
     "lzw": {"compress": "lzw", "dtype": "int16", "nodata": -1},
-    "zstd": {"compress": "zstd", "tiled": True, "blockxsize": 16, "blockysize": 16},
-    "big": {"bigtiff": "YES", "compress": "packbits"},
+    "zstd": {"compress": "zstd", "bigtiff": "YES"},
     "mask": {"dtype": "uint8", "compress": "deflate"},
-    "jpeg": {"dtype": "uint8", "compress": "jpeg"},
-    "bands": {"count": 3, "interleave": "pixel", "compress": "lzw"},
+    "bands": {"count": 3, "interleave": "pixel", "compress": "packbits"},
 }
 
 
@@ -66,25 +63,10 @@ def rasters(folder):
             dataset.update_tags(SKLANDSLIDE_PATCH_SIZE=5, SKLANDSLIDE_STEP=2, SKLANDSLIDE_POSITIVE="1")
             dataset.scales = (0.5,) * profile["count"]
         yield path, [path, *folder.glob(f"{name}.tif.*")]
-    for driver, suffix in (
-        ("ENVI", "img"),
-        ("PNG", "png"),
-        ("netCDF", "nc"),
-        ("AAIGrid", "asc"),
-        ("JP2OpenJPEG", "jp2"),
-    ):
-        path = folder / f"{driver}.{suffix}"
+    for driver, path in (("ENVI", folder / "a.img"), ("HFA", folder / "b.img"), ("VRT", folder / "c.vrt")):
         with rasterio.Env():
-            rasterio.shutil.copy(
-                folder / ("mask.tif" if suffix in ("png", "jp2") else "striped.tif"), path, driver=driver
-            )
-        yield path, [path, *(p for p in folder.glob(f"{driver}.*") if p != path)]
-    (folder / "a.vrt").write_text(
-        f'<VRTDataset rasterXSize="40" rasterYSize="30"><SRS>EPSG:32654</SRS><GeoTransform>600000, 10, 0, 4740000, 0, '
-        f'-10</GeoTransform><VRTRasterBand dataType="Float32" band="1"><SimpleSource><SourceFilename>{folder}/tiled.tif'
-        "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
-    )
-    yield folder / "a.vrt", [folder / "a.vrt"]
+            rasterio.shutil.copy(folder / "tiled.tif", path, driver=driver)
+        yield path, [path, *(p for p in folder.glob(f"{path.stem}.*") if p != path)]
 
 
 def inventories(folder):
@@ -101,20 +83,16 @@ def inventories(folder):
 
 
 def mutated(content, random):
-    """A few bytes, numbers or parts of a file changed."""
+    """A few bytes, numbers or parts of a file changed, mostly in headers: at the front, or behind the pixels."""
     content = bytearray(content)
     for _ in range(random.integers(1, 4)):
         if not content:
-            return bytes(content)
-        # Headers lie at the front, or behind the pixels.
-        front = random.random()
-        span = min(len(content), 400) if front < 0.5 else len(content)
-        at = (
-            int(random.integers(span))
-            if front < 0.8
-            else len(content) - 1 - int(random.integers(min(len(content), 600)))
-        )
-        match random.integers(7):
+            break
+        span = min(len(content), 400) if random.random() < 0.5 else len(content)
+        at = int(random.integers(span))
+        if random.random() < 0.2:
+            at = len(content) - 1 - int(random.integers(min(len(content), 600)))
+        match random.integers(6):
             case 0:
                 content[at] ^= 1 << int(random.integers(8))
             case 1:
@@ -129,13 +107,11 @@ def mutated(content, random):
                 del content[at : at + int(random.integers(1, 20))]
             case 5:
                 content[at:at] = random.bytes(int(random.integers(1, 20)))
-            case 6:
-                content[at : at + 50] = content[: min(50, at)]
     return bytes(content)
 
 
 def read_scene(path):
-    scene = Scene.from_files({"Red": path}, follow_links=path.suffix == ".vrt")
+    scene = Scene.from_files({"Red": path})
     rows, cols = scene.grid.shape
     window = ((0, min(rows, 50)), (max(0, cols - 50), cols))
     pixels = scene.read(window=window)
@@ -198,9 +174,7 @@ def main(cases, seed):
 
 
 def seeds_of_maps(seeds):
-    return [
-        (path, files) for _, path, files in seeds if path.name in ("tiled.tif", "deflate.tif", "zstd.tif", "big.tif")
-    ]
+    return [(path, files) for _, path, files in seeds if path.name in ("tiled.tif", "deflate.tif", "zstd.tif")]
 
 
 def in_use():

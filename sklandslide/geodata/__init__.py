@@ -8,7 +8,6 @@ from .grid import Grid, Window, origins, tiles
 from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
-from .paths import misread
 from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
 from .terrain import metres_at_centre, metres_per_unit, per_map_unit, square_metres_per_unit
@@ -28,7 +27,6 @@ __all__ = [
     "keeping_open",
     "metres_at_centre",
     "metres_per_unit",
-    "misread",
     "open_raster",
     "origins",
     "per_map_unit",

@@ -43,6 +43,7 @@ def read_inventory(
     polygons: Any,
     crs: Any,
     *,
+    layer: str | None = None,
     class_column: str | None = "class",
     positive: Any = "landslide",
     id_column: str | None = "id",
@@ -52,16 +53,18 @@ def read_inventory(
     Parameters
     ----------
     polygons : path, geopandas.GeoDataFrame or object with ``__geo_interface__``
-        GeoPackage with one layer of shapes, shapefile, FlatGeobuf or GeoJSON; or the like in memory. What carries no
+        GeoPackage, shapefile, FlatGeobuf, KML or GeoJSON; or the like in memory. What carries no
         coordinate system is taken to be in `crs` already; a GeoJSON file that names none is in WGS 84.
     crs : rasterio.crs.CRS or None
         Coordinate system wanted: the scene's.
+    layer : str or None, default=None
+        Layer of a file that has several.
     class_column : str or None, default="class"
         Column that holds the class; None takes every polygon as a landslide.
     positive : object, default="landslide"
         The class that is landslide; every other one is not.
     id_column : str or None, default="id"
-        Column of unique identifiers; where it is None or absent, polygons are numbered from 0.
+        Column of unique identifiers; where it is None, absent or empty, polygons are numbered from 0.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def read_inventory(
     Raises
     ------
     SceneReadError
-        If the file cannot be read.
+        If the file cannot be read, or has several layers and `layer` names none of them.
     InventoryError
         If there is no polygon, a column is missing, no polygon is of class `positive`, an identifier stands
         twice, a geometry is no polygon, or the polygons have a coordinate system and the scene none.
@@ -84,7 +87,7 @@ def read_inventory(
     >>> read_inventory(frame, None).labels
     array([1, 0])
     """
-    frame = _in_crs(_as_frame(polygons), crs)
+    frame = _in_crs(_as_frame(polygons, layer), crs)
     if len(frame) == 0:
         raise InventoryError("There is no polygon in the inventory. Give at least one of each class.")
     geometries = _polygons_of(frame, crs)
@@ -92,7 +95,8 @@ def read_inventory(
     if class_column is not None:
         labels = _labels(_column(frame, class_column, "class_column"), class_column, positive)
     ids = np.arange(len(frame))
-    if id_column is not None and id_column in frame.columns:
+    # A KML file has a column "id" and mostly nothing in it.
+    if id_column is not None and id_column in frame.columns and not frame[id_column].isna().all(axis=None):
         column = _column(frame, id_column, "id_column")
         ids = column.to_numpy()
         try:
@@ -107,17 +111,19 @@ def read_inventory(
     return Inventory(geometries, labels, ids)
 
 
-def _as_frame(polygons: Any) -> Any:
+def _as_frame(polygons: Any, layer: str | None) -> Any:
     import geopandas
 
+    if isinstance(polygons, str | bytes | os.PathLike):
+        return read_polygon_file(polygons, layer, _from_interface)
+    if layer is not None:
+        raise InventoryError(f"layer={layer!r} is given with {type(polygons).__name__}; only files have layers.")
     if isinstance(polygons, geopandas.GeoDataFrame):
         if polygons.active_geometry_name is None:
             raise InventoryError("The GeoDataFrame has no active geometry column. Choose one: set_geometry(...).")
         return polygons
     if isinstance(polygons, geopandas.GeoSeries):
         return geopandas.GeoDataFrame(geometry=polygons)
-    if isinstance(polygons, str | bytes | os.PathLike):
-        return read_polygon_file(polygons, _from_interface)
     interface = getattr(polygons, "__geo_interface__", polygons)
     if not isinstance(interface, dict) or "type" not in interface:
         raise InventoryError(

@@ -3,134 +3,79 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
+from xml.etree import ElementTree
 
-from ..exceptions import InventoryError, SceneReadError
-from .paths import check_beside, local_file, misread
+from ..exceptions import SceneReadError
+from .opening import NO_NETWORK, local_file
 
 __all__ = ["read_polygon_file"]
 
-# Read into memory as Python's numbers and lists, ten times as large.
-_LARGEST_JSON = 2**28
-_SHAPES = ("FeatureCollection", "Feature", "GeometryCollection", "Polygon", "MultiPolygon", "Point", "MultiPoint",
-           "LineString", "MultiLineString")  # fmt: skip
+# How a GeoPackage, a FlatGeobuf and a shapefile begin.
+_STARTS = (b"SQLite format 3\0", b"fgb\x03fgb", b"\0\0\x27\x0a")
+_DEGREES = {"type": "name", "properties": {"name": "EPSG:4326"}}  # where a GeoJSON names none, RFC 7946
+_one_at_a_time = threading.Lock()
 
 
-def read_polygon_file(path: Any, from_interface: Callable[[dict], Any]) -> Any:
-    """Read a GeoPackage, shapefile, FlatGeobuf or GeoJSON.
+def read_polygon_file(path: Any, layer: str | None, from_interface: Callable[[dict], Any]) -> Any:
+    """Read a GeoPackage, shapefile, FlatGeobuf, KML or GeoJSON.
 
-    GDAL recognises a file by its content, and some formats of vectors name other files, addresses or programs. So the
-    format is found here, and GeoJSON is not given to GDAL at all: its readers of JSON follow links.
-
-    Parameters
-    ----------
-    path : path
-    from_interface : callable
-        Makes a GeoDataFrame of parsed GeoJSON.
-
-    Returns
-    -------
-    geopandas.GeoDataFrame
-
-    Raises
-    ------
-    SceneReadError
-        If the file is missing, damaged or of another format.
-    InventoryError
-        If it holds several layers of shapes, or none.
+    GDAL recognises a file by its content and cannot be told which formats to try, and some name addresses or programs.
+    So the format is found here. GeoJSON is not given to GDAL at all: it fetches a coordinate system that the file links
+    to, and takes one that it does not know for WGS 84.
     """
     import geopandas
 
     path = local_file(path)
-    check_beside(path)
-    layer = None
-    with _opened(path) as file:
-        start = file.read(4096)
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text[:1] == b"{":
-        frame = _read_geojson(path, from_interface)
-    else:
-        if start.startswith(b"SQLite format 3\0"):
-            layer = _layer_of(path, start)
-        elif not (
-            start.startswith(b"fgb\x03fgb") or (start.startswith(b"\0\0\x27\x0a") and path.lower().endswith(".shp"))
-        ):
-            raise _unreadable(path, "it is in none of these formats, or empty")
-        if misread(path):
-            raise _unreadable(path, f"in {path!r} an ! or ; or line break, or .zip at the end, is misread: rename it")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4096)
+        if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            with open(path, encoding="utf-8-sig") as text:
+                return from_interface({"crs": _DEGREES, **json.load(text)})
+        if not start.startswith(_STARTS) and not _is_kml(path):
+            raise ValueError("it is in none of the formats; an archive is to be unpacked")
+        with _without_network():
+            return geopandas.read_file(path, layer=_layer_of(path, layer), engine="pyogrio")
+    except Exception as error:  # GDAL's, those of parsers, and of what is done with the values
+        raise SceneReadError(
+            f"{path} cannot be read as polygons: {error}. GeoPackage, shapefile, FlatGeobuf, KML and GeoJSON can; read "
+            "any other source with geopandas, and pass the GeoDataFrame."
+        ) from error
+
+
+@contextmanager
+def _without_network() -> Iterator[None]:
+    """Options of pyogrio, which are those of the whole process, and put back."""
+    import pyogrio
+
+    with _one_at_a_time:
+        before = {name: pyogrio.get_gdal_config_option(name) for name in NO_NETWORK}
+        pyogrio.set_gdal_config_options(NO_NETWORK)
         try:
-            frame = geopandas.read_file(path, layer=layer, engine="pyogrio")
-        except Exception as error:  # pyogrio's, GDAL's, and those of what is done with the values
-            raise _unreadable(path, error) from error
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise InventoryError(f"{path} is a table without geometry. Give a file of polygons.")
-    return frame
+            yield
+        finally:
+            pyogrio.set_gdal_config_options(before)
 
 
-def _opened(path: str) -> Any:
-    """Open a file for reading bytes."""
+def _layer_of(path: str, layer: str | None) -> str:
+    """The layer asked for, or the only one of shapes."""
+    import pyogrio
+
+    layers = [name for name, geometry in pyogrio.list_layers(path) if geometry is not None]
+    wanted = layers if layer is None else [name for name in layers if name == layer]
+    if len(wanted) == 1:
+        return wanted[0]
+    said = f"it holds {len(layers)} layers of shapes, {layers[:20]}, and layer={layer!r} names none of them"
+    raise ValueError(f"{said}: choose one, or pass what geopandas.read_file(path, layer=...) gives")
+
+
+def _is_kml(path: str) -> bool:
     try:
-        return open(path, "rb")
-    except OSError as error:
-        raise SceneReadError(f"{path} cannot be opened: {error.strerror}. Check its permissions.") from error
-
-
-def _read_geojson(path: str, from_interface: Callable[[dict], Any]) -> Any:
-    if os.path.getsize(path) > _LARGEST_JSON:
-        raise _unreadable(path, f"as GeoJSON it may have {_LARGEST_JSON >> 20} MiB; a GeoPackage may have more")
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            content = json.load(file)
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
-        raise _unreadable(path, error) from error
-    kind = content.get("type")
-    if kind not in _SHAPES:
-        raise _unreadable(path, f"it is JSON of type {kind!r}, no GeoJSON")
-    if "crs" not in content:
-        content["crs"] = {"type": "name", "properties": {"name": "EPSG:4326"}}  # RFC 7946
-    try:
-        return from_interface(content)
-    except InventoryError as error:
-        raise _unreadable(path, error) from error
-
-
-def _layer_of(path: str, start: bytes) -> str | None:
-    """The one layer of shapes of a GeoPackage; None where GDAL may look for itself."""
-    if start[68:72] not in (b"GPKG", b"GP10", b"GP11"):
-        raise _unreadable(path, "it is a database, but no GeoPackage")
-    try:
-        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)) as database:
-            database.text_factory = lambda content: content.decode("utf-8", "replace")
-            kinds = dict(
-                database.execute("SELECT lower(name), type FROM sqlite_master WHERE type IN ('table', 'view')")
-            )
-            # A view is a query: of the tables that GDAL reads on opening none is one.
-            views = [name for name, kind in kinds.items() if kind == "view"]
-            if own := [name for name in views if name.startswith(("gpkg_", "rtree_", "sqlite_"))]:
-                raise _unreadable(path, f"its {own[0]!r} is a view, and must be a table")
-            if "gpkg_contents" not in kinds:
-                return None
-            query = "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' LIMIT 1000"
-            layers = [str(name) for (name,) in database.execute(query)]
-    except (sqlite3.Error, UnicodeError) as error:  # also where SQLite quotes what it cannot read
-        raise _unreadable(path, error) from error
-    if len(layers) > 1:
-        raise InventoryError(
-            f"{path} holds {len(layers)} layers of shapes: {', '.join(map(repr, layers[:10]))}. Choose one, and pass "
-            "it instead of the file: geopandas.read_file(path, layer=...)."
-        )
-    if layers and layers[0].lower() in views:
-        raise _unreadable(path, f"its layer {layers[0]!r} is a view, a query that would be run; store it as a table")
-    return layers[0] if layers else None
-
-
-def _unreadable(path: str, why: Any) -> SceneReadError:
-    return SceneReadError(
-        f"{path} cannot be read as polygons: {why}. Give a GeoPackage, shapefile or GeoJSON (ogr2ogr writes them); "
-        "check it with `ogrinfo`. Any other source: read it with geopandas, and pass the GeoDataFrame."
-    )
+        root = next(ElementTree.iterparse(path, events=["start"]))[1]
+    except (ElementTree.ParseError, StopIteration):
+        return False
+    return root.tag.rpartition("}")[2] == "kml"

@@ -1,14 +1,11 @@
-"""One band of one raster: read a window of it on its own grid.
+"""One band of one raster: read a window of it on its own grid, as float32 with NaN for nodata in whatever form.
 
-With `scene` and `inventory` the only place that reads files. No dataset outlives a call: an open one can be
-neither pickled nor shared between threads. All values come out as float32 with NaN for nodata, whatever form
-nodata has in the file.
+No dataset outlives a call: an open one can be neither pickled nor shared between threads.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,8 +19,7 @@ from rasterio.windows import Window as RasterioWindow
 from ..composites import polarisation_in
 from ..exceptions import SceneError, SceneReadError
 from .grid import Grid, Window
-from .opening import check_band, faults_of, linked_files, open_raster
-from .paths import local_file, stamp_of
+from .opening import check_band, faults_of, files_behind, open_raster, raster_name, stamp_of
 from .terrain import slope_degrees
 
 # Bytes of blocks that GDAL may keep for us between the parts of a scene.
@@ -37,42 +33,24 @@ _NO_MASK = ([MaskFlags.all_valid], [MaskFlags.nodata])
 
 
 class _Files(threading.local):
-    """The datasets that this thread keeps open, by path, and the bytes read from them."""
+    """The datasets that this thread keeps open, and the bytes read from them."""
 
     keeping = False
     bytes_read = 0
 
     def __init__(self) -> None:
-        self.datasets: dict[str, Any] = {}
-        self.held: dict[str, int] = {}
+        self.datasets: dict[Any, Any] = {}
 
-    def dataset(self, path: str, follow_links: bool) -> Any:
-        key = f"{path} {follow_links}"
+    def dataset(self, band: FileBand) -> Any:
+        key = band.path, band.stamp
         if key not in self.datasets:
-            for name in (path, f"{path}.msk"):
-                if name not in self.held and os.path.exists(name):
-                    # As long as a file is held no other has its number, on any file system.
-                    self.held[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-            self.datasets[key] = open_raster(path, follow_links=follow_links)
+            self.datasets[key] = open_raster(band.path)
         return self.datasets[key]
 
-    def replaced(self, path: str) -> bool:
-        """Whether another file has come to the place of the one that was opened, be it of the same size and age."""
-        names = [name for name in (path, f"{path}.msk") if name in self.held]
-        try:
-            return not all(os.path.samestat(os.fstat(self.held[name]), os.stat(name)) for name in names)
-        except OSError:
-            return True
-
-    def free(self) -> None:
+    def close(self) -> None:
         while self.datasets:
             self.datasets.popitem()[1].close()
         self.bytes_read = 0
-
-    def close(self) -> None:
-        self.free()
-        while self.held:
-            os.close(self.held.popitem()[1])
 
 
 _files = _Files()
@@ -99,7 +77,7 @@ def keeping_open() -> Iterator[None]:
 def free_blocks() -> None:
     """Let GDAL forget the blocks that it keeps (up to a twentieth of the machine's memory) where they are many."""
     if _files.bytes_read > _KEPT:
-        _files.free()
+        _files.close()
 
 
 class Band(Protocol):
@@ -121,26 +99,24 @@ class Band(Protocol):
 class FileBand:
     """A band of a raster file: a path and what the file was like when it was first seen."""
 
-    path: str
+    path: str  # or a data set in a file, as `raster_name` writes it
     index: int
     grid: Grid
     nodata: tuple[float, ...]
+    files: tuple[str, ...]
     stamp: tuple[int, ...]
     block_shape: tuple[int, int]
-    follow_links: bool = False
-    links: tuple[str, ...] = ()
-    polarisation: str = field(
-        default="", compare=False, repr=False
-    )  # that the file names, to be compared with the band's
+    # That the file names, to be compared with the band's.
+    polarisation: str = field(default="", compare=False, repr=False)
 
     @classmethod
-    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = (), *, follow_links: bool = False) -> FileBand:
+    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = ()) -> FileBand:
         """Look at the file's header; raise SceneReadError or SceneError if it cannot serve."""
-        path = local_file(path)
-        links = linked_files(path, follow_links=follow_links)
-        stamp = stamp_of(path, links)
-        with faults_of(path), open_raster(path, follow_links=follow_links) as dataset:
-            check_band(dataset, path, index)
+        path = raster_name(path)
+        files = files_behind(path)
+        stamp = stamp_of(files)
+        with faults_of(path), open_raster(path) as dataset:
+            check_band(dataset, files[0], index)
             # rasterio's stand-in for none, also where there are ground control points (Sentinel-1 GRD).
             if dataset.transform.is_identity:
                 raise SceneError(
@@ -151,13 +127,13 @@ class FileBand:
             block_shape = tuple(dataset.block_shapes[index - 1])
             tags = dataset.tags(index)
             named = polarisation_in(dataset.descriptions[index - 1], *(tags.get(name) for name in _POLARISATION_TAGS))
-        return cls(path, int(index), grid, nodata, stamp, block_shape, follow_links, links, named)
+        return cls(path, int(index), grid, nodata, files, stamp, block_shape, named)
 
     def __getstate__(self) -> dict[str, Any]:
         # A cache (joblib's, a Pipeline's) knows a scene by its pickle. Once the file was changed that must be another
         # one, or the cache would hand out what `read` refuses.
-        now = current_stamp(self.path, self.links)
         state = {name: value for name, value in self.__dict__.items() if name != "polarisation"}  # of use once
+        now = stamp_of(self.files)
         return state if now == self.stamp else {**state, "changed": now}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -172,7 +148,7 @@ class FileBand:
         where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
         advice = "The file may be truncated or damaged; copy or download it again."
         with faults_of(self.path, f" at {window}", advice), keeping_open():
-            dataset = _files.dataset(self.path, self.follow_links)
+            dataset = _files.dataset(self)
             values = dataset.read(self.index, window=where)
             _files.bytes_read += values.nbytes
             tag = dataset.nodatavals[self.index - 1]
@@ -185,10 +161,10 @@ class FileBand:
             return _as_float(values, self.nodata, masks, scale)
 
     def _check_unchanged(self) -> None:
-        if stamp_of(self.path, self.links) != self.stamp or _files.replaced(self.path):
+        if stamp_of(self.files) != self.stamp:
             raise SceneReadError(
-                f"{self.path} was changed after the scene was built from it, or a file that belongs to it. Build the "
-                "scene again, so that old and new pixels are not mixed."
+                f"{self.path} was changed or removed after the scene was built from it, or a file that belongs to it. "
+                "Build the scene again, so that old and new pixels are not mixed."
             )
 
 
@@ -279,11 +255,3 @@ def _differ(values: np.ndarray, tag: float) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             differ &= ~(np.abs(values - tag) < 2 * np.finfo(values.dtype).eps * np.abs(values + tag))
     return differ
-
-
-def current_stamp(path: str, links: tuple[str, ...] = ()) -> tuple[int, ...]:
-    """What the files are like now, or nothing where there are none."""
-    try:
-        return stamp_of(path, links)
-    except SceneReadError:
-        return ()

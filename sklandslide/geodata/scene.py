@@ -75,18 +75,18 @@ class Scene:
         nodata: Mapping[str, Any] | None = None,
         grid: str | Grid | None = None,
         resampling: str | Mapping[str, str] = "bilinear",
-        follow_links: bool = False,
         check_polarisation: bool = True,
     ) -> Scene:
         """Make a scene of raster files, each on its own grid.
 
         Where a file has tags of scale and offset, values are scale * stored + offset, as GDAL defines them; nodata are
-        values as they are stored. Nothing but files on this machine is read.
+        values as they are stored. Nothing but files on this machine is read, also behind a VRT.
 
         Parameters
         ----------
         bands : mapping of str to path or (path, int)
-            File of each band, and its number in the file where that is not 1.
+            File of each band, and its number in the file where that is not 1. Of a netCDF or HDF5 file with several
+            data sets, ``'NETCDF:"file.nc":variable'``.
         units : mapping of str to {"dB", "linear"}, default=None
             Units of radar bands. Linear power is converted to dB for the network. Power of zero or less and exactly
             0 dB are nodata: no measurement is, and the borders of Sentinel-1 scenes are.
@@ -97,10 +97,6 @@ class Scene:
         resampling : str or mapping of str to str, default="bilinear"
             How bands on other grids are resampled, for all or by band: a name of
             `rasterio.enums.Resampling` that interpolates or averages values.
-        follow_links : bool, default=False
-            Whether to open formats whose files may name other files, or whose readers crash on damaged ones: VRTs of
-            local GeoTIFFs, HDF5, netCDF and Erdas Imagine. Only for files that you trust. Addresses of networks are
-            never followed.
         check_polarisation : bool, default=True
             Whether to refuse a file that names another polarisation (VV, VH, HH or HV, in the description or the tags
             of its band) than the band's name does.
@@ -112,7 +108,7 @@ class Scene:
         Raises
         ------
         SceneReadError
-            If a file is missing, damaged or no raster, or refers to other places and `follow_links` is False.
+            If a file is missing, damaged or no raster, or names an address of a network.
         SceneError
             If a file holds complex numbers or places in a table of colours, has no geotransform or no coordinate
             system where others have one, or shares no ground with the grid.
@@ -139,9 +135,7 @@ class Scene:
         sources: dict[str, Band] = {}
         for name, place in bands.items():
             path, index = place if isinstance(place, tuple) and len(place) == 2 else (place, 1)
-            sources[check_band_name(name)] = FileBand.open(
-                path, index, declared.get(name, ()), follow_links=follow_links
-            )
+            sources[check_band_name(name)] = FileBand.open(path, index, declared.get(name, ()))
             if check_polarisation:
                 _check_polarisation(name, sources[name])
         if grid is None:
@@ -262,9 +256,9 @@ class Scene:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Absolute paths of the rasters that the bands are read from; behind a VRT, those that it names."""
+        """Absolute paths of the files that the bands are read from; behind a VRT, also those that it names."""
         files = [band for _, band in self._sources if isinstance(band, FileBand)]
-        return tuple(dict.fromkeys(path for band in files for path in (band.path, *band.links)))
+        return tuple(dict.fromkeys(path for band in files for path in band.files))
 
     @property
     def block_shape(self) -> tuple[int, int]:

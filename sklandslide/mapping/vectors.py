@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..exceptions import SceneError
-from ..geodata import Grid, Window, misread
+from ..geodata import Grid, Window
 from .ground import ground_area
 from .writer import check_output
 
@@ -126,7 +126,7 @@ def check_gpkg(path: Path, overwrite: bool) -> None:
     """Say why a GeoPackage cannot be written there, as early as possible."""
     if path.suffix.lower() != ".gpkg":
         raise ValueError(f"{path} does not end in .gpkg; the output is a GeoPackage. Add the suffix.")
-    if misread(os.path.abspath(path)):
+    if set(os.path.abspath(path)) & set("!;\n\r\t"):
         raise SceneError(f"In {str(path)!r} an ! or ; or line break is misread by GDAL's tools. Choose another name.")
     check_output(path, overwrite)
 

@@ -57,6 +57,7 @@ def sample_polygons(
     scene: Any,
     polygons: Any,
     *,
+    layer: str | None = None,
     class_column: str | None = "class",
     positive: Any = "landslide",
     id_column: str | None = "id",
@@ -79,6 +80,8 @@ def sample_polygons(
     scene : Scene
     polygons : path, geopandas.GeoDataFrame or object with ``__geo_interface__``
         Of both classes, in any coordinate system. What carries none is taken to be in the scene's.
+    layer : str or None, default=None
+        Layer of a file of polygons that has several.
     class_column : str or None, default="class"
         Column of the class. None takes every polygon as a landslide.
     positive : object, default="landslide"
@@ -143,7 +146,7 @@ def sample_polygons(
             f"{scene.grid.shape[1]} pixels. Use a larger scene or a smaller patch_size."
         )
     inventory = read_inventory(
-        polygons, scene.grid.crs, class_column=class_column, positive=positive, id_column=id_column
+        polygons, scene.grid.crs, layer=layer, class_column=class_column, positive=positive, id_column=id_column
     )
     if class_column is not None and inventory.labels.all():
         raise InventoryError(

@@ -476,7 +476,7 @@ def test_a_file_that_was_rewritten_is_another_scene_and_the_old_one_says_so(tmp_
     assert new.read()[0, 0, 0] == 1
     for scene in (old, pickle.loads(pickle.dumps(old))):
         with pytest.raises(
-            SceneReadError, match=r"a\.tif was changed after the scene was built.*Build the scene again"
+            SceneReadError, match=r"a\.tif was changed or removed after the scene was built.*Build the scene again"
         ):
             scene.read()
 
@@ -534,7 +534,7 @@ def test_a_file_can_go_while_its_scene_lives(tmp_path):
     scene = Scene.from_files({"Red": path})
     scene.read()
     path.unlink()
-    with pytest.raises(SceneReadError, match=r"a\.tif cannot be opened: No such file"):
+    with pytest.raises(SceneReadError, match=r"a\.tif was changed or removed"):
         scene.read()
 
 
@@ -603,7 +603,7 @@ def test_a_crop_can_keep_some_bands(mixed):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(SceneReadError, match=r"nowhere\.tif cannot be opened: No such file.*Check the path"):
+    with pytest.raises(SceneReadError, match=r"nowhere\.tif cannot be opened: no such file.*Check the path"):
         Scene.from_files({"Red": tmp_path / "nowhere.tif"})
 
 
@@ -612,9 +612,7 @@ def test_a_missing_file_is_named(tmp_path):
 )
 def test_what_is_no_raster_is_refused(tmp_path, content):
     (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(
-        SceneReadError, match=r"a\.tif cannot be opened as a raster: .*GeoTIFF; check it with `rio info`"
-    ):
+    with pytest.raises(SceneReadError, match=r"a\.tif cannot be opened as a raster: .*such as a GeoTIFF"):
         Scene.from_files({"Red": tmp_path / "a.tif"})
 
 
@@ -629,7 +627,7 @@ def test_a_truncated_file_is_refused_before_it_is_read(tmp_path, compress):
     path = write(tmp_path / "a.tif", pixels, tiled=True, blockxsize=128, blockysize=128, compress=compress)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])  # the header is whole, and GDAL opens it
-    with pytest.raises(SceneReadError, match=r"a\.tif is truncated.*last block.*download it again"):
+    with pytest.raises(SceneReadError, match=r"a\.tif is truncated.*pixels end at byte.*download it again"):
         Scene.from_files({"Red": path})
 
 
