@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import shutil
-import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -24,7 +23,7 @@ __all__ = ["UnfinishedMap"]
 
 _log = logging.getLogger("sklandslide")
 
-_CHECKSUM = struct.Struct("<I")
+_CHECKSUM_BYTES = 4
 
 
 class UnfinishedMap:
@@ -149,8 +148,7 @@ class UnfinishedMap:
 
     def _read(self, number: int) -> np.ndarray:
         """Values of a finished tile."""
-        with clear_errors(self.map_path):
-            values = self._values(number)
+        values = self._values(number)
         if values is None:
             raise SklandslideError(
                 f"{self._file(self._tile(number))} was changed or removed while {self.map_path} was made. Let nothing "
@@ -165,7 +163,7 @@ class UnfinishedMap:
                 content = file.read()
         except FileNotFoundError:
             return None
-        data, checksum = content[: -_CHECKSUM.size], content[-_CHECKSUM.size :]
+        data, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
         if checksum != self._checksum(number, data):
             return None
         window = self.layout.windows[number]
@@ -178,7 +176,8 @@ class UnfinishedMap:
         os.replace(part, self._file(name))
 
     def _checksum(self, number: int, data: bytes) -> bytes:
-        return _CHECKSUM.pack(zlib.crc32(data, zlib.crc32(json.dumps([number, self._key]).encode())))
+        start = zlib.crc32(json.dumps([number, self._key]).encode())
+        return zlib.crc32(data, start).to_bytes(_CHECKSUM_BYTES, "little")
 
     def _file(self, name: str) -> str:
         return os.path.join(self.folder, name)
