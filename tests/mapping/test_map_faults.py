@@ -68,7 +68,10 @@ class Faults:
 
     @classmethod
     def hook(cls, event, args):
-        if cls.make is not None and event in cls.events and ".map.tif.tiles" in str(args[0]):
+        if cls.make is None or event not in cls.events:
+            return
+        path = str(args[0])
+        if ".map.tif.tiles" in path and not path.endswith("lock"):  # the lock is filelock's business
             cls.count += 1
             if cls.count == cls.wanted:
                 raise cls.make()
@@ -171,7 +174,7 @@ def test_a_fault_at_any_call_gives_a_clear_error_and_no_wrong_map(given, tmp_pat
     with Faults.at(None, make):
         made(given, tmp_path, start)
     calls = Faults.count
-    assert calls > 20
+    assert calls > 15
     for number in range(1, calls + 1):
         tried(given, tmp_path, start, make, Faults.at(number, make))
 
