@@ -18,14 +18,16 @@ from sklearn.pipeline import make_pipeline
 
 from sklandslide import BandStacker, LandslideMap, Locations, PatchSampler, SlidingWindowPredictor
 from sklandslide.exceptions import SceneReadError
+from sklandslide.mapping import tiles, unfinished, writer
 
 SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
 # Seconds to wait for a moment: a process that has failed never comes to it, and its error is printed.
 LONGEST = 120
+TILES = 72
 
 
 def make(path, n_jobs):
-    scene = random_scene((1000, 1094), holes=20)
+    scene = random_scene((500, 547), seed=1, holes=20)
     centres = Locations(scene, scene.grid.xy(np.arange(20.0) * 9 + 99, np.arange(20.0) * 9 + 99))
     pipe = make_pipeline(BandStacker("RGB"), PatchSampler(patch_size=6), WeightedSum())
     pipe.fit(centres, np.arange(20) % 2)
@@ -51,52 +53,56 @@ def child(path, n_jobs):
     return number
 
 
-def moment(kill, random, folder, started, takes):
-    """Wait for the moment of a kill."""
-    path, part, journal = (Path(folder) / name for name in ("map.tif", ".map.tif.part", ".map.tif.journal"))
-    if kill % 3 == 0:  # when some share of the tiles is finished (or none, or the map whole), and a bit later
-        share = random.uniform(-0.1, 1.1) * 545 * 498 * 4
-        while not path.exists() and size_of(journal) < share and time.monotonic() < started + LONGEST:
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, 0.02))
-    elif kill % 3 == 1:  # from when all tiles are finished until the journal is gone
-        while not path.exists() and size_of(journal) < 545 * 498 * 4 and time.monotonic() < started + LONGEST:
-            pass
-        end = time.monotonic() + (random.uniform(0, 0.06) if kill % 2 else 10)
-        while time.monotonic() < end and part.exists():  # even ones: just when the map gets its name
-            pass
-    else:
-        time.sleep(max(0.0, started + random.uniform(0, 1.1) * takes - time.monotonic()))
-
-
-def size_of(path):
+def finished(folder):
+    """How many tiles are finished."""
     try:
-        return path.stat().st_size
+        return sum(name.endswith(".tile") for name in os.listdir(folder / ".map.tif.tiles"))
     except FileNotFoundError:
         return 0
+
+
+def moment(kill, random, folder, started, takes):
+    """Wait for the moment of a kill."""
+    path = folder / "map.tif"
+
+    def wait(reached, longest=LONGEST):
+        while not path.exists() and not reached() and time.monotonic() < started + longest:
+            time.sleep(0.0005)
+
+    if kill % 3 == 0:  # when some share of the tiles is finished (or none, or the map whole), and a bit later
+        share = random.uniform(-0.1, 1.1) * TILES
+        wait(lambda: finished(folder) >= share)
+        time.sleep(random.uniform(0, 0.02))
+    elif kill % 3 == 1:  # from when all tiles are finished until they are removed
+        wait(lambda: finished(folder) == TILES)
+        if kill % 2:
+            time.sleep(random.uniform(0, 0.06))
+        else:  # just when the map gets its name
+            wait(lambda: False, longest=takes + 10)
+    else:
+        time.sleep(max(0.0, started + random.uniform(0, 1.1) * takes - time.monotonic()))
 
 
 def check_left(folder, expected, kill):
     """What an ended process left: no map or the whole one, and nothing that is taken for one."""
     found = set(os.listdir(folder)) - {"whole.tif"}
-    assert found <= {"map.tif", ".map.tif.part", ".map.tif.journal"}, found
+    assert found <= {"map.tif", ".map.tif.tiles"}, found
     if "map.tif" in found:
         assert (folder / "map.tif").read_bytes() == expected, f"kill {kill}: a wrong map under its name"
-    for name in {"map.tif", ".map.tif.part", ".map.tif.journal"} - ({"map.tif"} & found):
+    for path in folder.glob(".map.tif.tiles/*"):
         try:
-            LandslideMap.open(folder / name)
+            LandslideMap.open(path)
         except SceneReadError:
             continue
-        raise AssertionError(f"kill {kill}: {name} was taken for a map")
-    return found
+        raise AssertionError(f"kill {kill}: {path.name} was taken for a map")
+    unfinished_map = any(path.suffix == ".part" for path in folder.glob(".map.tif.tiles/*"))
+    return sorted(found) + ["a file half written"] * unfinished_map
 
 
 def main(folder, kills, n_jobs):
-    from sklandslide.mapping import tiles
-
-    tiles._LARGEST = 64  # some seventy tiles
+    tiles._LARGEST, writer.BLOCK, unfinished.BLOCK = 32, 64, 64
     folder = Path(folder)
-    path, whole, journal = folder / "map.tif", folder / "whole.tif", folder / ".map.tif.journal"
+    path, whole = folder / "map.tif", folder / "whole.tif"
     started = time.monotonic()
     os.waitpid(child(whole, n_jobs), 0)
     takes, expected = time.monotonic() - started, whole.read_bytes()
@@ -107,11 +113,11 @@ def main(folder, kills, n_jobs):
         moment(kill, random, folder, started, takes)
         os.kill(number, how)
         os.waitpid(number, 0)
-        found = check_left(folder, expected, kill)
-        lefts.append(", ".join(sorted(found)) or "nothing")
-        resumed += size_of(journal) > 64 * 64 * 4
+        left = check_left(folder, expected, kill)
+        lefts.append(", ".join(left) or "nothing")
+        resumed += finished(folder) > 0
         _, status = os.waitpid(child(path, n_jobs), 0)
-        assert status == 0, f"kill {kill}: could not go on (status {status}), found {found}"
+        assert status == 0, f"kill {kill}: could not go on (status {status}), found {left}"
         assert path.read_bytes() == expected, f"kill {kill}: other bytes"
         assert set(os.listdir(folder)) == {"map.tif", "whole.tif"}, os.listdir(folder)
         path.unlink()

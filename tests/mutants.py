@@ -6,7 +6,6 @@ changed. Left out, because no caller can tell them from the original:
 
 - `bands.py`, decibels of the magnitude of power below zero: scenes deliver NaN for it (see power-below-zero-kept).
 - `model_selection.py`, ``<= 1.0`` for ``< 1.0``: the tree is asked for distances below 1 and says infinity else.
-- `journal.py`, the tail of a journal not cut off: what is recorded next is written over it.
 - `vectors.py`, ``connectivity=8`` for ``4``: the areas were numbered by their edges before.
 """
 
@@ -86,7 +85,8 @@ LAW = f"{MAP}test_map_is_every_window_that_fits_once"
 STATES = f"{SHARED}test_states_by_brute_force {SHARED}test_maps_are_kept_where_windows_need_them"
 # Two convolutions with padding, three bands, nodata.
 EQUAL = f"{SHARED}test_shared_equals_window_by_window[15-2-2-same-3]"
-JOURNAL = f"{RESTART}test_whatever_the_end_of_a_journal_holds_only_whole_tiles_count"
+KEPT = f"{RESTART}test_only_tiles_that_are_whole_count_and_the_others_are_computed_again"
+PLACE = f"{RESTART}test_a_tile_counts_in_its_own_place_of_its_own_map"
 OTHERWISE = f"{RESTART}test_with_anything_else_it_starts_over_and_says_so"
 CAUGHT = "test_caught.py::"
 SCENE = "geodata/test_scene.py::"
@@ -265,7 +265,7 @@ MUTANTS = [
     Mutant("nodata-in-windows-ignored", "mapping/tiles.py", "missing |= np.isnan(band)", "missing &= np.isnan(band)",
            LAW),
     Mutant("last-tile-row-forgotten", "mapping/tiles.py", "(-(-last // self.side))", "(last // self.side)",
-           f"{JOURNAL} {LAW}"),
+           f"{KEPT} {LAW}"),
     Mutant("probability-of-the-other-class", "mapping/windows.py", "[:, self.task.column]", "[:, 1 - self.task.column]",
            LAW),
     Mutant("windows-transposed", "mapping/windows.py", "rows * task.step + half, cols * task.step + half",
@@ -299,40 +299,36 @@ MUTANTS = [
            "grid = self._scene.grid", "mapping/test_source.py"),
     Mutant("blocks-read-twice", "mapping/source.py", "-(-bottom // self._block) * self._block", "bottom",
            "mapping/test_source.py"),
-    # ---- the journal and the file
-    Mutant("checksum-of-values-not-compared", "mapping/journal.py", " or zlib.crc32(data) != checksum:", ":", JOURNAL),
-    Mutant("tile-changed-since-used", "mapping/journal.py", "if zlib.crc32(data) != checksum:\n            raise",
-           "if False:\n            raise", f"{CAUGHT}test_a_tile_that_was_changed_after_it_was_recorded_is_not_used"),
-    Mutant("checksum-of-the-head-not-compared", "mapping/journal.py", " or own != zlib.crc32(head[:-4])", "",
-           f"{CAUGHT}test_whatever_bit_of_a_record_is_wrong_each_tile_that_counts_is_the_right_one"),
-    Mutant("lock-ignored", "mapping/journal.py", "fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass",
+    # ---- the kept tiles and the file
+    Mutant("damaged-tile-used", "mapping/unfinished.py", "if checksum != self._checksum(number, data):", "if False:", KEPT),
+    Mutant("tile-of-another-place-used", "mapping/unfinished.py", "json.dumps([number, self._key])",
+           "json.dumps([0, self._key])", PLACE),
+    Mutant("another-maps-tiles-used", "mapping/unfinished.py", "json.dumps([number, self._key])",
+           "json.dumps([number])", OTHERWISE),
+    Mutant("starting-over-not-told", "mapping/unfinished.py", "        if differing:\n", "        if False:\n", OTHERWISE),
+    Mutant("lock-ignored", "mapping/unfinished.py", "self._lock.acquire()", "pass",
            f"{RESTART}test_one_process_at_a_time"),
-    Mutant("another-maps-tiles-used", "mapping/journal.py", "found.startswith(self._header)",
-           "found.startswith(_MAGIC)", OTHERWISE),
-    Mutant("first-tile-forgotten", "mapping/journal.py", "for number in range(len(self.layout.windows)) if",
-           "for number in range(1, len(self.layout.windows)) if", JOURNAL),
-    Mutant("tile-rows-one-on-the-other", "mapping/journal.py", "out[low - first : high - first,", "out[: high - low,",
-           JOURNAL),
-    Mutant("map-of-nothing-written", "mapping/assembly.py", "for row in self._written) > 0",
-           "for row in self._written) >= 0", f"{MAP}test_all_nodata_writes_no_file"),
-    Mutant("existing-map-noticed-late", "mapping/writer.py", "        if not overwrite:\n            raise",
-           "        if False:\n            raise",
-           f"{CAUGHT}test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain"),
-    Mutant("map-of-someone-else-replaced", "mapping/writer.py", "if found and not self.overwrite:", "if False:",
+    Mutant("first-tile-forgotten", "mapping/unfinished.py", "return [number for number in range(len(",
+           "return [number for number in range(1, len(", LAW),
+    Mutant("tile-rows-one-on-the-other", "mapping/unfinished.py", "out[low - first : high - first,", "out[: high - low,",
+           KEPT),
+    Mutant("map-of-nothing-written", "mapping/unfinished.py", "            if any_valid:\n", "            if True:\n",
+           f"{MAP}test_all_nodata_writes_no_file"),
+    Mutant("tiles-lost-with-a-fault", "mapping/unfinished.py", "        if not self._finished:\n", "        if True:\n",
+           f"{RESTART}test_goes_on_where_it_stopped_with_the_same_bytes"),
+    Mutant("existing-map-noticed-late", "mapping/writer.py", "    _require_free(path, overwrite)\n    return path",
+           "    return path", f"{CAUGHT}test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain"),
+    Mutant("map-of-someone-else-replaced", "mapping/writer.py",
+           "    _require_free(path, overwrite)  # another process may have made it since it was asked for\n", "",
            f"{CAUGHT}test_a_file_that_appears_while_the_map_is_made_is_kept"),
     Mutant("scene-under-another-name-overwritten", "mapping/writer.py", "if os.path.realpath(path) in {",
            "if path in {", f"{CAUGHT}test_a_scene_is_not_overwritten_under_another_name_of_its_file"),
-    Mutant("unfinished-map-published", "mapping/writer.py", "            if kind is None:\n                self._check",
-           "            if True:\n                self._check", f"{MAP}test_failure_at_once_leaves_nothing"),
-    Mutant("map-not-checked-before-its-name", "mapping/writer.py", "                self._check()\n", "",
-           f"{CAUGHT}test_a_file_that_is_not_what_was_written_gets_no_name"),
-    Mutant("name-before-the-bytes", "mapping/writer.py", "        _to_disk(self._part)\n", "",
-           f"{CAUGHT}test_a_map_has_its_name_when_its_bytes_are_on_the_disk_and_the_name_follows"),
-    Mutant("name-not-on-the-disk", "mapping/writer.py", "            _to_disk(os.path.dirname(self.path))\n",
-           "            pass\n",
-           f"{CAUGHT}test_a_map_has_its_name_when_its_bytes_are_on_the_disk_and_the_name_follows"),
-    Mutant("map-blocks-transposed", "mapping/writer.py", "RasterioWindow(col, first,", "RasterioWindow(first, col,",
-           f"{CAUGHT}test_a_map_of_several_blocks_is_written_as_it_is"),
+    Mutant("map-not-checked-before-its-name", "mapping/writer.py", "height))) != checksum:", "height))) is None:",
+           "mapping/test_map_faults.py::test_a_file_that_is_not_what_was_written_gets_no_name"),
+    Mutant("name-before-the-bytes", "mapping/writer.py", "        os.fsync(file.fileno())\n", "        pass\n",
+           f"{CAUGHT}test_a_map_has_its_name_when_its_bytes_are_on_the_disk"),
+    Mutant("map-blocks-transposed", "mapping/writer.py", "RasterioWindow(col, number * BLOCK,",
+           "RasterioWindow(number * BLOCK, col,", f"{CAUGHT}test_a_map_of_several_blocks_is_written_as_it_is"),
     # ---- the predictor
     Mutant("first-class-mapped", "mapping/predictor.py", "return classes.index(label), label", "return 0, label",
            f"{MAP}test_the_landslide_class_is_mapped"),

@@ -17,15 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..exceptions import NoValidDataError, SklandslideError
 from ..features import BandStacker, PatchSampler, patch_side, require_scene
-from .assembly import Assembly
-from .journal import Journal
 from .landslide_map import LandslideMap
 from .shared import SharedEngine, why_not_shared
 from .source import TileSource
 from .tiles import MapTask, TileLayout, tile_side
+from .unfinished import UnfinishedMap
 from .windows import WindowEngine
 from .workers import computed_tiles, digest_of
-from .writer import MapWriter, check_output
+from .writer import check_output
 
 __all__ = ["SlidingWindowPredictor"]
 
@@ -118,10 +117,10 @@ class SlidingWindowPredictor(BaseEstimator):
         Map pixel (i, j) is the window whose first pixel is (i * step, j * step), and lies at the window's centre. Every
         window that fits is in the map; it is NaN exactly where its window touches nodata.
 
-        Finished tiles are kept beside the map, in ``.<name>.journal``, until the map is whole. When the call is
-        interrupted in whatever way (an error, a full disk, a killed process, a power cut), the same call with the same
-        scene, estimator and parameters goes on from there, and the file is the same as if nothing had happened. With
-        anything else it starts over, and the log says why.
+        Finished tiles are kept beside the map, in the folder ``.<name>.tiles``, until the map is whole. When the call
+        is interrupted in whatever way (an error, a full disk, a killed process, a power cut), the same call with the
+        same scene, estimator and parameters goes on from there, and the file is the same as if nothing had happened.
+        With anything else it starts over, and the log says why.
 
         Parameters
         ----------
@@ -171,35 +170,30 @@ class SlidingWindowPredictor(BaseEstimator):
         layout = TileLayout(grid.shape, tile_side(self.step, engine.side))
         tags = {"VERSION": __version__, "PATCH_SIZE": patch_size, "STEP": self.step, "POSITIVE": label}
         tags |= {"ENGINE": engine.name}
-        with Journal(path, layout, self._key(scene, engine, str(label))) as journal:
-            writer = MapWriter(path, grid, tags, overwrite=overwrite, alone=journal.locked)
-            with Assembly(journal, writer) as assembly:
-                self._compute(engine, TileSource(scene, task, layout), journal, assembly)
-                if not assembly.finish():
-                    journal.forget()
-                    raise NoValidDataError(
-                        f"Every window of {patch_size} pixels touches nodata in one of the bands {', '.join(bands)}, "
-                        "so there is nothing to map. Check the nodata values and the overlap of the rasters."
-                    )
-            journal.forget()
+        with UnfinishedMap(path, layout, self._key(scene, engine, str(label))) as unfinished:
+            check_output(path, overwrite, scene.files)  # again: another process may have made it before our turn
+            self._compute(engine, TileSource(scene, task, layout), unfinished)
+            made = unfinished.publish(grid, tags, overwrite)
+        if not made:
+            raise NoValidDataError(
+                f"Every window of {patch_size} pixels touches nodata in one of the bands {', '.join(bands)}, "
+                "so there is nothing to map. Check the nodata values and the overlap of the rasters."
+            )
         self.engine_ = engine.name
         return LandslideMap.open(path)
 
-    def _compute(
-        self, engine: WindowEngine | SharedEngine, source: TileSource, journal: Journal, assembly: Assembly
-    ) -> None:
-        """Compute and record the tiles that the journal lacks."""
+    def _compute(self, engine: WindowEngine | SharedEngine, source: TileSource, unfinished: UnfinishedMap) -> None:
+        """Compute and keep the tiles that are missing."""
         from tqdm import tqdm
 
-        missing = journal.missing
-        windows = journal.layout.windows
-        total = journal.layout.shape[0] * journal.layout.shape[1]
+        missing = unfinished.missing
+        windows = unfinished.layout.windows
+        total = unfinished.layout.shape[0] * unfinished.layout.shape[1]
         done = total - sum(windows[number].height * windows[number].width for number in missing)
         bar = tqdm(total=total, initial=done, unit="window", unit_scale=True, disable=not self.verbose)
         with bar, closing(computed_tiles(engine, source.parts, missing, self.n_jobs)) as computed:
             for number, values in computed:
-                journal.add(number, values)
-                assembly.advance()
+                unfinished.add(number, values)
                 bar.update(values.size)
 
     def _key(self, scene: Any, engine: WindowEngine | SharedEngine, label: str) -> dict[str, Any]:

@@ -10,14 +10,12 @@ import numpy as np
 
 from ..exceptions import SceneReadError
 from ..geodata import FileBand, Grid, Window, faults_of, open_raster
-from .writer import check_complete, is_unfinished
+from .writer import UNFINISHED
 
 __all__ = ["ProbabilityRaster"]
 
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
-# Each is looked at on opening, to see whether the file is whole: two seconds.
-_MOST_BLOCKS = 2**21
 # Digits of a number of pixels.
 _DIGITS = 9
 
@@ -57,7 +55,7 @@ class ProbabilityRaster:
             If the file has no place on the map.
         """
         band = FileBand.open(path)
-        if is_unfinished(os.path.basename(band.path)):
+        if band.path.endswith(UNFINISHED):
             raise SceneReadError(
                 f"{band.path} is what is left of a map that was not finished. Make the map again: the same call goes "
                 "on where it stopped."
@@ -69,13 +67,6 @@ class ProbabilityRaster:
                     "map has one band of floating-point probabilities. Give the file that "
                     "SlidingWindowPredictor.predict_map wrote."
                 )
-            rows, cols = band.block_shape
-            if (blocks := -(-dataset.height // rows) * -(-dataset.width // cols)) > _MOST_BLOCKS:
-                raise SceneReadError(
-                    f"{band.path} has {blocks} blocks of {rows} x {cols} pixels; a map has up to {_MOST_BLOCKS}. Write "
-                    "it in larger tiles (gdal_translate -co TILED=YES), or cut it."
-                )
-            check_complete(dataset, band.stamp[0])
             tags = dataset.tags()
         return cls(
             band.path,

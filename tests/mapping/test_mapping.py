@@ -2,10 +2,6 @@
 
 import logging
 import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -296,42 +292,6 @@ def test_failure_at_once_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         SlidingWindowPredictor(pipe).predict_map(scene, path)
     assert os.listdir(tmp_path) == []
-
-
-FULL_DISK = """
-import resource, signal, sys
-import numpy as np
-from scenes import random_scene
-from sklandslide.exceptions import SklandslideError
-from sklandslide.mapping.writer import BLOCK, MapWriter
-
-path, limit = sys.argv[1], int(sys.argv[2])
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit then fails, as on a full disk
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-grid = random_scene((600, 300)).grid
-try:
-    with MapWriter(path, grid, {"STEP": 2}) as writer:
-        for row in range(0, grid.shape[0], BLOCK):
-            shape = min(BLOCK, grid.shape[0] - row), grid.shape[1]
-            writer.write_rows(np.random.default_rng(row).random(shape, dtype=np.float32), row)
-except SklandslideError as error:
-    print("refused:", error)
-"""
-
-
-def test_full_disk_at_any_moment_leaves_the_old_file_and_nothing_else(tmp_path):
-    def write(limit):
-        command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "map.tif"), str(limit)]
-        done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
-        return done.stdout
-
-    assert write(10**8) == ""
-    whole = (tmp_path / "map.tif").read_bytes()
-    # the last bytes are written when the file is closed, and GDAL does not tell that they were lost
-    for limit in (0, 300, len(whole) // 2, len(whole) - 5000, len(whole) - 100, len(whole) - 1):
-        assert re.search(r"refused: .*map\.tif could not be written: .*disk has room", write(limit)), limit
-        assert (tmp_path / "map.tif").read_bytes() == whole
-        assert os.listdir(tmp_path) == ["map.tif"]
 
 
 def test_a_scene_is_never_overwritten_by_its_map(tmp_path):

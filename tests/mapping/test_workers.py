@@ -8,14 +8,13 @@ import time
 from pathlib import Path
 
 import joblib
-import numpy as np
 import pytest
 from fitting import fitted, some_locations
 from scenes import WeightedSum, random_scene
 from sklearn.preprocessing import FunctionTransformer
 
 from sklandslide import BandStacker, LandslideCNN, PatchSampler, SlidingWindowPredictor
-from sklandslide.exceptions import NoValidDataError, SceneReadError, SklandslideError
+from sklandslide.exceptions import SceneReadError, SklandslideError
 from sklandslide.mapping import tiles, workers
 
 HERE = Path(__file__).parents[1]
@@ -60,10 +59,9 @@ def test_any_number_of_workers_and_any_backend_give_the_same_bytes(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("input_size", [None, 16])
-def test_networks_in_workers_give_the_same_bytes(tmp_path, input_size):
+def test_networks_in_workers_give_the_same_bytes(tmp_path):
     scene = random_scene((300, 200), holes=3)
-    cnn = LandslideCNN(filters=(4, 6), dense_units=8, input_size=input_size, epochs=1, random_state=0)
+    cnn = LandslideCNN(filters=(4, 6), dense_units=8, input_size=None, epochs=1, random_state=0)
     pipe = fitted(random_scene(), 12, cnn, bands="RGB")
     one = bytes_of(pipe, scene, tmp_path / "one.tif")
     assert bytes_of(pipe, scene, tmp_path / "two.tif", n_jobs=2) == one
@@ -90,18 +88,16 @@ def test_a_worker_that_dies_is_survived(tmp_path, caplog):
     assert "A worker died" in caplog.text
 
 
-def test_workers_that_always_die_are_given_up(tmp_path):
+def test_workers_that_always_die_are_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_PATIENCE", 2)
     scene, pipe = random_scene((150, 160)), fitted(random_scene(), 5, AlwaysDeadly())
-    with pytest.raises(SklandslideError, match=r"Workers died 3 times.*fewer workers \(n_jobs\)"):
+    with pytest.raises(SklandslideError, match=r"Workers died 2 times.*fewer workers \(n_jobs\)"):
         SlidingWindowPredictor(pipe, n_jobs=2).predict_map(scene, tmp_path / "map.tif")
     assert os.listdir(tmp_path) == []
 
 
-def test_errors_in_workers_and_in_reading_reach_the_user(tmp_path, monkeypatch):
-    scene, pipe = random_scene((300, 410)), fitted(random_scene(), 5)
-    pipe[-1].weights_ = np.ones(3)
-    with pytest.raises(ValueError, match="einstein"):
-        SlidingWindowPredictor(pipe, n_jobs=2).predict_map(scene, tmp_path / "map.tif")
+def test_errors_in_reading_reach_the_user(tmp_path, monkeypatch):
+    scene = random_scene((300, 410))
     from sklandslide.mapping import source
 
     original, calls = source._Rows.scene, []
@@ -116,13 +112,6 @@ def test_errors_in_workers_and_in_reading_reach_the_user(tmp_path, monkeypatch):
     with pytest.raises(SceneReadError, match="damaged"):
         SlidingWindowPredictor(fitted(random_scene(), 5), n_jobs=2).predict_map(scene, tmp_path / "map.tif")
     assert not (tmp_path / "map.tif").exists()
-
-
-def test_all_nodata_with_workers(tmp_path):
-    scene, pipe = random_scene((100, 100), holes=9000), fitted(random_scene(), 5)
-    with pytest.raises(NoValidDataError):
-        SlidingWindowPredictor(pipe, n_jobs=2).predict_map(scene, tmp_path / "map.tif")
-    assert os.listdir(tmp_path) == []
 
 
 def test_reading_ahead_is_in_order_and_can_be_left_at_any_time():
@@ -141,28 +130,6 @@ def test_reading_ahead_is_in_order_and_can_be_left_at_any_time():
     ahead.close()
     assert closed == [True]
     assert list(ahead) == []
-
-
-def test_what_was_left_unread_is_collected_while_the_pool_is_locked():
-    """The collector may run while a thread pool of the same thread holds its lock: a submit then waits for ever."""
-    code = """
-import faulthandler, gc
-from concurrent.futures import thread
-from sklandslide.mapping.workers import _OneAhead
-faulthandler.dump_traceback_later(20, exit=True)
-def left():
-    ahead = _OneAhead(i for i in range(5))
-    next(ahead)
-    cycle = [ahead]
-    cycle.append(cycle)
-gc.disable()
-left()
-with thread._global_shutdown_lock:
-    gc.collect()
-print("collected")
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "collected\n", done.stderr
 
 
 DASK = """
@@ -204,13 +171,12 @@ def main(folder):
         assert Path(quiet).read_bytes() == Path(one).read_bytes(), "other bytes on a cluster"
         slow = fitted(random_scene(), 5, Deadly(str(folder / "no trap"), pause=0.2))
         workers = client.run(os.getpid)
-        journal = folder / ".killed.tif.journal"
 
         def kill():
-            while not journal.exists() or journal.stat().st_size < 50_000:
+            while (finished := len(list(folder.glob(".killed.tif.tiles/*.tile")))) < 3:
                 time.sleep(0.01)
             os.kill(next(iter(workers.values())), signal.SIGKILL)
-            print("killed after", journal.stat().st_size, "bytes of tiles")
+            print("killed after", finished, "tiles")
 
         thread = threading.Thread(target=kill)
         thread.start()
@@ -239,7 +205,7 @@ def test_dask_cluster_with_a_worker_killed_midway_gives_the_same_bytes(tmp_path)
     pytest.importorskip("distributed", reason="Dask is an extra")
     script = tmp_path / "cluster.py"
     script.write_text(DASK)
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [HERE.parent, HERE, HERE / "mapping"]))}
     command = [sys.executable, str(script), str(tmp_path)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
