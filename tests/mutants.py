@@ -140,7 +140,7 @@ MUTANTS = [
     Mutant("crop-stays-in-place", "geodata/scene.py", "grid = self.grid.crop(where)",
            "grid = Grid(self.grid.crs, self.grid.transform, (where.height, where.width))",
            f"{SCENE}test_a_crop_is_what_is_read"),
-    Mutant("masked-array-unmasked", "geodata/scene.py", "if isinstance(array, np.ma.MaskedArray)", "if False",
+    Mutant("masked-array-unmasked", "geodata/options.py", "if isinstance(array, np.ma.MaskedArray)", "if False",
            f"{SCENE}test_a_masked_arrays_mask_is_nodata"),
     Mutant("given-slope-replaced", "geodata/scene.py", 'if "DEM" in sources and "Slope" not in sources:',
            'if "DEM" in sources:', "geodata/test_terrain.py"),
