@@ -107,8 +107,8 @@ MUTANTS = [
            "geodata/test_grid.py"),
     # ---- rasters and scenes
     Mutant("nodata-tag-ignored", "geodata/raster.py", "[] if tag is None else [_differ(values, tag)]", "[]",
-           f"{SCENE}test_the_nodata_tag_becomes_nan_in_every_dtype"),
-    Mutant("mask-ignored", "geodata/raster.py", "not in _NO_MASK:", "in ():", f"{SCENE}test_a_mask_becomes_nan"),
+           f"{SCENE}test_a_tag_is_nodata_to_the_last_places_that_gdal_looks_at"),
+    Mutant("mask-ignored", "geodata/raster.py", "not in _NO_MASK:", "in ():", f"{SCENE}test_mask_tag_and_declared_values_count_together"),
     Mutant("declared-nodata-ignored", "geodata/raster.py", "(*masks, *(values != value for value in nodata))", "masks",
            f"{SCENE}test_zeros_are_nodata_only_where_declared"),
     Mutant("raster-window-transposed", "geodata/raster.py", "RasterioWindow(window.col_off, window.row_off,",

@@ -57,24 +57,19 @@ def mixed(tmp_path_factory):
 # Reading
 
 
-def test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit(mixed):
-    scene = Scene.from_files(mixed)
+@pytest.mark.parametrize(
+    ("resampling", "grid"), [("bilinear", "Red"), ("nearest", "Red"), ("cubic", "VV_after"), ("average", "VV_after")]
+)
+def test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit(mixed, resampling, grid):
+    scene = Scene.from_files(mixed, resampling=resampling, grid=grid)  # on 30 m, bands of 10 m are thinned out
     whole = scene.read()
-    assert whole.shape == (300, 290, 5)
+    assert whole.shape == (*scene.grid.shape, 5)
     assert whole.dtype == np.float32
     valid = np.isfinite(whole).mean(axis=(0, 1))
     assert (valid > 0.6).all()
-    for (r0, r1), (c0, c1) in random_windows(np.random.default_rng(1), scene.grid.shape, 12):
+    for (r0, r1), (c0, c1) in random_windows(np.random.default_rng(1), scene.grid.shape, 6):
         part = scene.read(window=rasterio.windows.Window(c0, r0, c1 - c0, r1 - r0))
         assert same(part, whole[r0:r1, c0:c1])
-
-
-@pytest.mark.parametrize("resampling", ["nearest", "cubic", "average"])
-def test_windows_equal_the_whole_whatever_the_resampling(mixed, resampling):
-    scene = Scene.from_files(mixed, resampling=resampling, grid="VV_after")  # 30 m: 10 m bands are thinned out
-    whole = scene.read()
-    for (r0, r1), (c0, c1) in random_windows(np.random.default_rng(1), scene.grid.shape, 8):
-        assert same(scene.read(window=((r0, r1), (c0, c1))), whole[r0:r1, c0:c1])
 
 
 @pytest.mark.parametrize(
@@ -121,21 +116,6 @@ def test_bands_shifted_by_whole_pixels_are_copied(tmp_path):
         assert same(scene.read("Blue")[..., 0], expected)
         for (r0, r1), (c0, c1) in random_windows(rng, (20, 25), 10):
             assert same(scene.read("Blue", ((r0, r1), (c0, c1)))[..., 0], expected[r0:r1, c0:c1])
-
-
-def test_the_same_numbers_in_another_datum_are_another_place(tmp_path):
-    # UTM zone 54 on the Tokyo datum: half a kilometre off
-    tokyo = "EPSG:3095"
-    x, y = centres(grid_of(tokyo, TRANSFORM, (100, 100)))
-    write(tmp_path / "red.tif", np.zeros((100, 100), np.float32))
-    write(tmp_path / "dem.tif", x - X0 + Y0 - y, crs=tokyo)
-    scene = Scene.from_files({"Red": tmp_path / "red.tif", "DEM": tmp_path / "dem.tif"})
-    here_x, here_y = centres(scene.grid, tokyo)
-    heights = scene.read("DEM")[..., 0]
-    inside = np.isfinite(heights)
-    assert 0.05 < inside.mean() < 0.8
-    shift = (here_x - X0 + Y0 - here_y)[inside]
-    assert np.abs(heights[inside] - shift).max() < 10  # a pixel: beyond its outermost centres the band is level
 
 
 def test_a_band_that_covers_a_part_is_nan_elsewhere(tmp_path):
@@ -187,15 +167,6 @@ def test_bands_without_coordinate_system_lie_on_one_plane(tmp_path):
     scene = Scene.from_files({"A": tmp_path / "a.tif", "B": tmp_path / "b.tif"})
     assert scene.grid.crs is None
     assert scene.read("B")[30, 10:20, 0] == pytest.approx(np.arange(10, 20) - 1)
-
-
-def test_a_global_dem_serves_a_local_scene(tmp_path):
-    globe = np.add.outer(np.arange(90, -90, -1.0), np.zeros(360))
-    write(tmp_path / "globe.tif", globe, crs="EPSG:4326", transform=Affine(1, 0, -180, 0, -1, 90))
-    write(tmp_path / "red.tif", np.zeros((30, 30)))
-    scene = Scene.from_files({"Red": tmp_path / "red.tif", "DEM": tmp_path / "globe.tif"})
-    _, latitude = centres(scene.grid, "EPSG:4326")
-    assert scene.read("DEM")[..., 0] == pytest.approx(latitude + 0.5, abs=1e-3)
 
 
 # Nodata
@@ -291,14 +262,12 @@ def test_a_scene_is_frozen(mixed):
         scene.units["VV_after"] = "dB"
 
 
-@pytest.mark.parametrize("pickled", [False, True])
-def test_the_arrays_of_a_scene_are_read_only(pickled):
+def test_the_arrays_of_a_scene_are_read_only():
     scene = Scene.from_arrays({"Red": np.eye(4)}, transform=TRANSFORM)
-    if pickled:
-        scene = pickle.loads(pickle.dumps(scene))
-    (_, band), *_ = scene._sources
-    with pytest.raises(ValueError, match="read-only"):
-        band.array[0, 0] = 1
+    for each in (scene, pickle.loads(pickle.dumps(scene))):
+        (_, band), *_ = each._sources
+        with pytest.raises(ValueError, match="read-only"):
+            band.array[0, 0] = 1
 
 
 def scenes_of_both_kinds(mixed):
@@ -312,14 +281,18 @@ def scenes_of_both_kinds(mixed):
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["files", "arrays"])
-def test_pickling_keeps_everything(mixed, kind):
-    scene = scenes_of_both_kinds(mixed)[kind]
+def test_pickling_keeps_everything_whether_the_scene_was_used_or_not(mixed, kind):
+    scene, twin = (scenes_of_both_kinds(mixed)[kind] for _ in range(2))
+    scene.fingerprint  # noqa: B018
+    window = ((0, 9), (0, 9))
+    pixels = scene.read(window=window)
+    assert pickle.dumps(scene) == pickle.dumps(twin)
     again = pickle.loads(pickle.dumps(scene))
+    assert joblib.hash(again) == joblib.hash(scene) == joblib.hash(twin)
     assert again == scene
     assert hash(again) == hash(scene)
     assert (again.bands, again.units, again.grid, again.files) == (scene.bands, scene.units, scene.grid, scene.files)
-    window = ((0, 9), (0, 9))
-    assert same(again.read(window=window), scene.read(window=window))
+    assert same(again.read(window=window), pixels)
 
 
 def test_a_pickled_scene_of_files_holds_no_pixels(mixed):
@@ -328,17 +301,6 @@ def test_a_pickled_scene_of_files_holds_no_pixels(mixed):
     scene.read()
     assert len(pickle.dumps(scene)) == before
     assert before < 10_000  # four coordinate systems in words; the pixels would take a megabyte
-
-
-@pytest.mark.parametrize("kind", [0, 1], ids=["files", "arrays"])
-def test_joblib_sees_the_same_scene_before_and_after_it_was_used(mixed, kind):
-    scene, twin = (scenes_of_both_kinds(mixed)[kind] for _ in range(2))
-    fresh = joblib.hash(scene)
-    scene.fingerprint  # noqa: B018
-    scene.read(window=((0, 2), (0, 2)))
-    assert joblib.hash(scene) == fresh == joblib.hash(twin)
-    assert joblib.hash(pickle.loads(pickle.dumps(scene))) == fresh
-    assert pickle.dumps(scene) == pickle.dumps(twin)
 
 
 def test_fingerprint_and_joblib_hash_are_the_same_in_another_process(mixed, tmp_path):
@@ -359,7 +321,7 @@ def test_copies_of_a_scene_are_the_scene(mixed, function):
     assert function([scene])[0] is scene
 
 
-def test_equal_scenes_are_equal_and_any_difference_tells():
+def test_equal_scenes_are_equal_and_any_difference_tells(tmp_path):
     base = {"VV_after": np.eye(4), "DEM": np.ones((4, 4))}
     options = {"transform": TRANSFORM, "crs": UTM, "units": {"VV_after": "dB"}, "nodata": {"DEM": 5}}
     scene = Scene.from_arrays(base, **options)
@@ -379,9 +341,6 @@ def test_equal_scenes_are_equal_and_any_difference_tells():
     assert [what for what, other in changed.items() if other == scene] == []
     assert len({scene, *changed.values()}) == len(changed) + 1
     assert scene != "a scene"
-
-
-def test_resampling_and_band_number_are_content(tmp_path):
     path = write(tmp_path / "a.tif", np.stack([PIXELS, PIXELS]).astype(np.uint8))
     first = Scene.from_files({"Red": path})
     assert first == Scene.from_files({"Red": (path, 1)}, resampling="bilinear")
@@ -436,32 +395,13 @@ def test_a_relative_path_is_kept_whole(tmp_path, monkeypatch):
     assert scene.read().shape == (2, 3, 1)
 
 
-def open_files():
-    links = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            links.append(os.readlink(f"/proc/self/fd/{fd}"))
-        except OSError:
-            continue  # the descriptor of the listing itself
-    return links
-
-
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
 def test_no_file_stays_open(mixed):
     scene = Scene.from_files(mixed)
     scene.read()
     scene.read("Slope", ((5, 9), (5, 9)))
     names = {os.path.realpath(p) for p in mixed.values()}
-    assert not names & {os.path.realpath(p) for p in open_files()}
-
-
-def test_a_file_can_go_while_its_scene_lives(tmp_path):
-    path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8))
-    scene = Scene.from_files({"Red": path})
-    scene.read()
-    path.unlink()
-    with pytest.raises(SceneReadError, match=r"a\.tif cannot be opened: No such file"):
-        scene.read()
+    assert not names & {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
 
 
 def test_eight_threads_read_the_same(mixed):
@@ -540,10 +480,9 @@ def test_what_is_no_raster_is_refused(tmp_path, content):
         Scene.from_files({"Red": tmp_path / "a.tif"})
 
 
-@pytest.mark.parametrize("compress", ["none", "deflate"])
-def test_a_truncated_file_is_refused_before_it_is_read(tmp_path, compress):
+def test_a_truncated_file_is_refused_before_it_is_read(tmp_path):
     pixels = np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32)
-    path = write(tmp_path / "a.tif", pixels, tiled=True, blockxsize=128, blockysize=128, compress=compress)
+    path = write(tmp_path / "a.tif", pixels, tiled=True, blockxsize=128, blockysize=128)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])  # the header is whole, and GDAL opens it
     with pytest.raises(SceneReadError, match=r"a\.tif is truncated.*last block.*download it again"):

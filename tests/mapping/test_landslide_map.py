@@ -12,7 +12,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
-from rasters import rotated
+from rasters import rotated, write
 from shapely.geometry import MultiPolygon, Point, box
 
 from sklandslide.exceptions import (
@@ -36,24 +36,9 @@ PLACES = [(UTM, "EPSG:32654"), (ROTATED, "EPSG:32654"), (GEOGRAPHIC, "EPSG:4326"
 NAN = np.nan
 
 
-def write_map(path, values, transform=UTM, crs="EPSG:32654", nodata=NAN, tags=None, **profile):
-    values = np.asarray(values)
-    values = values.astype(profile.pop("dtype", "float32"))
-    bands = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=bands.shape[0],
-        height=bands.shape[1],
-        width=bands.shape[2],
-        dtype=bands.dtype,
-        crs=crs,
-        transform=transform,
-        nodata=nodata,
-        **profile,
-    ) as dataset:
-        dataset.write(bands)
+def write_map(path, values, transform=UTM, crs="EPSG:32654", nodata=NAN, tags=None, dtype="float32"):
+    write(path, np.asarray(values, dtype), transform=transform, crs=crs, nodata=nodata)
+    with rasterio.open(path, "r+") as dataset:
         dataset.update_tags(**(tags or {}))
     return path
 

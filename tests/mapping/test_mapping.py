@@ -32,7 +32,6 @@ from sklandslide.exceptions import (
     OutputExistsError,
     OutputFolderError,
     SceneError,
-    SceneReadError,
     SklandslideError,
 )
 from sklandslide.mapping import tiles, windows
@@ -326,17 +325,6 @@ def test_missing_band_and_other_units(tmp_path):
     with pytest.raises(BandError, match="undeclared units where the stacker was fitted and is in dB"):
         SlidingWindowPredictor(pipe).predict_map(other, tmp_path / "map.tif")
     assert os.listdir(tmp_path) == []
-
-
-def test_truncated_band_leaves_no_map(tmp_path):
-    path = tmp_path / "Red.tif"
-    with rasterio.open(path, "w", width=300, height=300, tiled=True, blockxsize=64, blockysize=64, **GEOTIFF) as f:
-        f.write(np.random.RandomState(0).rand(1, 300, 300).astype("float32"))
-    path.write_bytes(path.read_bytes()[:200_000])
-    pipe = fitted(random_scene(), 5, bands=["Red"])
-    with pytest.raises(SceneReadError, match=r"Red\.tif is truncated"):
-        SlidingWindowPredictor(pipe).predict_map(Scene.from_files({"Red": path}), tmp_path / "map.tif")
-    assert os.listdir(tmp_path) == ["Red.tif"]
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/map.tif", "."])
