@@ -180,6 +180,7 @@ def main(folder):
         killed = SlidingWindowPredictor(slow).predict_map(scene, folder / "killed.tif").path
         assert not trap.exists(), "no worker died"
         assert Path(killed).read_bytes() == Path(one).read_bytes(), "other bytes after a death"
+        client.wait_for_workers(2)
         cnn = LandslideCNN(filters=(4, 6), dense_units=8, input_size=None, epochs=1)
         network = fitted(random_scene(), 12, cnn, bands="RGB")
         remote = SlidingWindowPredictor(network).predict_map(scene, folder / "network.tif")
