@@ -14,29 +14,14 @@ from .polygon_files import read_polygon_file
 
 __all__ = ["Inventory", "read_inventory"]
 
-# Pairs of crossing sides. Repairing takes a second for the first number, and grows with its square or more.
-_CROSSINGS_EACH = 1_000
-_CROSSINGS = 20_000
-_MANY_CORNERS = 20_000
-
 
 @dataclass(frozen=True, eq=False)
 class Inventory:
-    """Polygons with a label and an id each.
+    """Polygons with a label and an id each: three arrays of one length."""
 
-    Attributes
-    ----------
-    geometries : ndarray of shape (n,), shapely Polygon or MultiPolygon
-        Valid, not empty.
-    labels : ndarray of shape (n,), int64
-        1 for landslide, 0 for other ground.
-    ids : ndarray of shape (n,)
-        Unique identifiers.
-    """
-
-    geometries: np.ndarray
-    labels: np.ndarray
-    ids: np.ndarray
+    geometries: np.ndarray  # shapely Polygon or MultiPolygon, valid, not empty
+    labels: np.ndarray  # int64: 1 for landslide, 0 for other ground
+    ids: np.ndarray  # unique
 
 
 def read_inventory(
@@ -48,44 +33,11 @@ def read_inventory(
     positive: Any = "landslide",
     id_column: str | None = "id",
 ) -> Inventory:
-    """Read polygons and bring them into a coordinate system.
+    """Read polygons from a file or from memory and bring them into a coordinate system: the scene's.
 
-    Parameters
-    ----------
-    polygons : path, geopandas.GeoDataFrame or object with ``__geo_interface__``
-        GeoPackage, shapefile, FlatGeobuf, KML or GeoJSON; or the like in memory. What carries no
-        coordinate system is taken to be in `crs` already; a GeoJSON file that names none is in WGS 84.
-    crs : rasterio.crs.CRS or None
-        Coordinate system wanted: the scene's.
-    layer : str or None, default=None
-        Layer of a file that has several.
-    class_column : str or None, default="class"
-        Column that holds the class; None takes every polygon as a landslide.
-    positive : object, default="landslide"
-        The class that is landslide; every other one is not.
-    id_column : str or None, default="id"
-        Column of unique identifiers; where it is None, absent or empty, polygons are numbered from 0.
-
-    Returns
-    -------
-    Inventory
-
-    Raises
-    ------
-    SceneReadError
-        If the file cannot be read, or has several layers and `layer` names none of them.
-    InventoryError
-        If there is no polygon, a column is missing, no polygon is of class `positive`, an identifier stands
-        twice, a geometry is no polygon, or the polygons have a coordinate system and the scene none.
-
-    Examples
-    --------
-    >>> from shapely.geometry import box
-    >>> import geopandas
-    >>> from sklandslide.geodata.inventory import read_inventory
-    >>> frame = geopandas.GeoDataFrame({"class": ["landslide", "farm"]}, geometry=[box(0, 0, 1, 1), box(2, 0, 3, 1)])
-    >>> read_inventory(frame, None).labels
-    array([1, 0])
+    What carries no coordinate system is taken to be in `crs` already; a GeoJSON file that names none is in WGS 84.
+    `layer` names one of a file that has several. Raises SceneReadError if the file cannot be read, InventoryError if
+    its polygons will not do.
     """
     frame = _in_crs(_as_frame(polygons, layer), crs)
     if len(frame) == 0:
@@ -99,11 +51,7 @@ def read_inventory(
     if id_column is not None and id_column in frame.columns and not frame[id_column].isna().all(axis=None):
         column = _column(frame, id_column, "id_column")
         ids = column.to_numpy()
-        try:
-            unique = not column.isna().any() and column.is_unique
-        except TypeError:  # lists or dictionaries
-            unique = False
-        if not unique:
+        if column.isna().any() or not column.is_unique:
             raise InventoryError(
                 f"Column {id_column!r} does not give each polygon an identifier of its own. Polygons are kept "
                 "whole in cross-validation by it: make it unique, or pass id_column=None to number them."
@@ -161,11 +109,7 @@ def _from_interface(interface: dict) -> Any:
 
 def _crs_named(crs: Any) -> Any:
     """The coordinate system that GeoJSON of 2008 names, still written by GeoDataFrame.to_json and by GDAL."""
-    if crs is None:
-        return None
-    if crs.get("type", "name") != "name":
-        raise ValueError(f"its coordinate system is a {crs['type']}, and links are not followed; name it")
-    return crs["properties"]["name"]
+    return None if crs is None else crs["properties"]["name"]
 
 
 def _in_crs(frame: Any, crs: Any) -> Any:
@@ -228,49 +172,9 @@ def _polygons_of(frame: Any, crs: Any) -> np.ndarray:
             f"coordinate system (the first at position {int(np.flatnonzero(bad)[0])}). Remove or repair them."
         )
     geometries = joined(geometries, crs)
-    # Even to ask whether an outline is valid takes a minute where all its sides cross each other.
-    _check_crossings(geometries[shapely.get_num_coordinates(geometries) > _MANY_CORNERS], looked_at=50)
     broken = ~shapely.is_valid(geometries)
-    _check_crossings(geometries[broken])
     geometries[broken] = shapely.make_valid(geometries[broken])
     return np.array([_areas_of(g) for g in geometries], dtype=object)
-
-
-def _check_crossings(geometries: np.ndarray, looked_at: int | None = None) -> None:
-    """Refuse outlines that cross themselves so often that repairing them would take hours."""
-    left = _CROSSINGS
-    for position, geometry in enumerate(geometries):
-        n = _crossings(geometry, min(_CROSSINGS_EACH, left), looked_at)
-        left -= n
-        if n > _CROSSINGS_EACH or left < 0:
-            raise InventoryError(
-                f"Polygons cross themselves too often to be repaired: up to {_CROSSINGS_EACH} times each and "
-                f"{_CROSSINGS} in all are mended; this is too much in the polygon {position + 1} of "
-                f"{len(geometries)} that are large or invalid, {geometry.wkt[:60]}... Repair or remove them "
-                "(QGIS: Fix geometries)."
-            )
-
-
-def _crossings(geometry: Any, limit: int, looked_at: int | None = None) -> int:
-    """How many pairs of sides touch or cross that do not follow each other; it stops counting above `limit`.
-
-    With `looked_at`, only that many sides are compared with all.
-    """
-    import shapely
-
-    corners, ring = shapely.get_coordinates(shapely.get_rings(geometry), return_index=True)
-    same = ring[:-1] == ring[1:]
-    sides = shapely.linestrings(np.stack([corners[:-1], corners[1:]], axis=1)[same])
-    tree, at_once = shapely.STRtree(sides), max(1, 2 * 10**6 // max(1, len(sides)))
-    compared = sides if looked_at is None else sides[:: max(1, len(sides) // looked_at)]
-    found = 0
-    for first in range(0, len(compared), at_once):
-        # Each side meets itself, the one before and the one behind; pairs are found twice.
-        part = compared[first : first + at_once]
-        found += max(0, tree.query(part, predicate="intersects").shape[1] - 3 * len(part))
-        if found > 2 * limit:
-            break
-    return found // 2
 
 
 def _areas_of(geometry: Any) -> Any:
@@ -294,8 +198,6 @@ def _column(frame: Any, name: str, option: str) -> Any:
             f"The polygons have no column {name!r}; they have {', '.join(map(str, columns)) or 'none'}. Set "
             f"{option}= to the one wanted (class_column=None takes every polygon as a landslide)."
         )
-    if list(frame.columns).count(name) > 1:
-        raise InventoryError(f"The polygons have several columns {name!r}. Rename or drop all but one.")
     return frame[name]
 
 

@@ -10,41 +10,46 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from rasterio.crs import CRS
-from rasterio.errors import CRSError
-from rasterio.warp import Resampling
 
-from ..composites import check_band_name, polarisation_in
-from ..exceptions import BandError, SceneError, SceneReadError
+from ..composites import check_band_name
+from ..exceptions import BandError, SceneError
 from .grid import Grid, Window
 from .nodata import cleaner
+from .options import (
+    arrays_by_band,
+    check_placed,
+    crs_of,
+    nodata_by_band,
+    require_bands,
+    require_polarisation,
+    resampling_by_band,
+    units_by_band,
+)
 from .raster import ArrayBand, Band, FileBand, SlopeBand, keeping_open
-from .warping import blocks_on, overlaps, read_onto
+from .warping import blocks_on, read_onto
 
 __all__ = ["Scene"]
-
-_UNITS = ("dB", "linear")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scene:
     """Named bands on one grid, read when they are asked for.
 
-    Build one with `Scene.from_files` or `Scene.from_arrays`. A scene is a value: it holds paths (or
-    read-only arrays), a grid, units and nodata, never an open file. It can be pickled, hashed and compared; two
-    scenes are equal when their `fingerprint` is. `sklearn.base.clone` and `copy.deepcopy` return it unchanged.
+    Build one with `Scene.from_files` or `Scene.from_arrays`. A scene is a value: it holds paths (or read-only arrays),
+    a grid, units and nodata, never an open file. It can be pickled, hashed and compared: two scenes are equal when
+    their `fingerprint` is. `sklearn.base.clone` and `copy.deepcopy` return it unchanged.
 
     Attributes
     ----------
     bands : tuple of str
         Names of the bands. Where there is a ``DEM`` and no ``Slope``, ``Slope`` in degrees is derived from it.
     grid : Grid
-        ``grid.crs``, ``grid.transform``, ``grid.shape``: the grid that `read` delivers.
+        The grid that `read` delivers: ``grid.crs``, ``grid.transform``, ``grid.shape``.
     units : mapping of str to str
         Declared units of the radar bands, ``"dB"`` or ``"linear"``.
     fingerprint : str
-        Hexadecimal digest of the content: file paths, sizes and modification times, or array values, with
-        grid, units, nodata and resampling.
+        Hexadecimal digest of the content: file paths, sizes and modification times, or array values, with grid, units,
+        nodata and resampling.
 
     Examples
     --------
@@ -95,8 +100,8 @@ class Scene:
         grid : str or Grid, default=None
             The grid to read on, or the name of the band that has it; the first band's by default.
         resampling : str or mapping of str to str, default="bilinear"
-            How bands on other grids are resampled, for all or by band: a name of
-            `rasterio.enums.Resampling` that interpolates or averages values.
+            How bands on other grids are resampled, for all or by band: a name of `rasterio.enums.Resampling` that
+            interpolates or averages values.
         check_polarisation : bool, default=True
             Whether to refuse a file that names another polarisation (VV, VH, HH or HV, in the description or the tags
             of its band) than the band's name does.
@@ -121,23 +126,21 @@ class Scene:
         >>> import tempfile, pathlib, numpy as np, rasterio
         >>> from affine import Affine
         >>> from sklandslide import Scene
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> with rasterio.open(folder / "vv.tif", "w", driver="GTiff", width=4, height=3, count=1,
-        ...                    dtype="float32", crs="EPSG:32654", transform=Affine(10, 0, 0, 0, -10, 30)) as f:
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "vv.tif"
+        >>> with rasterio.open(path, "w", driver="GTiff", width=4, height=3, count=1, dtype="float32",
+        ...                    crs="EPSG:32654", transform=Affine(10, 0, 0, 0, -10, 30)) as f:
         ...     f.write(np.full((1, 3, 4), 0.1, "float32"))
-        >>> scene = Scene.from_files({"VV_before": folder / "vv.tif"}, units={"VV_before": "linear"})
-        >>> scene
+        >>> Scene.from_files({"VV_before": path}, units={"VV_before": "linear"})
         <Scene 3 x 4 pixels, EPSG:32654, bands VV_before [linear]>
         """
-        if not bands or not isinstance(bands, Mapping):
-            raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': 'file.tif', ...}}.")
-        declared = _nodata_by_band(nodata, bands)
+        require_bands(bands, "'file.tif'")
+        declared = nodata_by_band(nodata, bands)
         sources: dict[str, Band] = {}
         for name, place in bands.items():
             path, index = place if isinstance(place, tuple) and len(place) == 2 else (place, 1)
             sources[check_band_name(name)] = FileBand.open(path, index, declared.get(name, ()))
             if check_polarisation:
-                _check_polarisation(name, sources[name])
+                require_polarisation(name, sources[name])
         if grid is None:
             grid = next(iter(sources))
         if isinstance(grid, str):
@@ -146,7 +149,7 @@ class Scene:
             grid = sources[grid].grid
         if not isinstance(grid, Grid):
             raise SceneError(f"grid={grid!r} is no grid. Give a Grid, or the name of the band that has it.")
-        grid = replace(grid, crs=_crs_of(grid.crs))
+        grid = replace(grid, crs=crs_of(grid.crs))
         return cls._build(sources, grid, units, resampling)
 
     @classmethod
@@ -191,58 +194,29 @@ class Scene:
         >>> Scene.from_arrays({"Red": np.zeros((3, 4))}, transform=Affine(1, 0, 0, 0, -1, 3))
         <Scene 3 x 4 pixels, no CRS, bands Red>
         """
-        if not bands or not isinstance(bands, Mapping):
-            raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': array, ...}}.")
-        declared = _nodata_by_band(nodata, bands)
-        arrays = {check_band_name(name): _copied(array) for name, array in bands.items()}
-        first, shape = next((name, array.shape) for name, array in arrays.items())
-        for name, array in arrays.items():
-            if array.ndim != 2 or array.dtype.kind not in "fiu":
-                raise SceneError(
-                    f"Band {name!r} is an array of shape {array.shape} and dtype {array.dtype}; a band is a 2-D "
-                    "array of real numbers."
-                )
-            if array.shape != shape:
-                raise SceneError(
-                    f"Band {name!r} has shape {array.shape} and band {first!r} {shape}; arrays share one grid. "
-                    "Resample them, or write them as GeoTIFFs and use Scene.from_files."
-                )
-        grid = Grid(_crs_of(crs), transform, shape)
-        sources: dict[str, Band] = {
-            name: ArrayBand(array, grid, declared.get(name, ())) for name, array in arrays.items()
-        }
+        require_bands(bands, "array")
+        declared = nodata_by_band(nodata, bands)
+        arrays = arrays_by_band(bands)
+        grid = Grid(crs_of(crs), transform, next(iter(arrays.values())).shape)
+        sources = {name: ArrayBand(array, grid, declared.get(name, ())) for name, array in arrays.items()}
         return cls._build(sources, grid, units, "bilinear")
 
     @classmethod
     def _build(
         cls,
-        sources: dict[str, Band],
+        sources: Mapping[str, Band],
         grid: Grid,
         units: Mapping[str, str] | None,
         resampling: str | Mapping[str, str],
     ) -> Scene:
-        for name, unit in _by_band(units, sources, "units").items():
-            if unit not in _UNITS:
-                raise BandError(f"Band {name!r} has units {unit!r}; radar units are 'dB' or 'linear' (power).")
-        if isinstance(resampling, str):
-            resampling = dict.fromkeys(sources, resampling)
-        for name, method in _by_band(resampling, sources, "resampling").items():
-            if method not in Resampling.__members__ or method in ("gauss", "mode"):
-                raise BandError(
-                    f"resampling={method!r} for band {name!r} is unknown; use 'bilinear', 'nearest', 'cubic', "
-                    "'average' or another of rasterio.enums.Resampling."
-                )
+        units = units_by_band(units, sources)
+        methods = resampling_by_band(resampling, sources)
         for name, band in sources.items():
-            _check_placed(name, band.grid, grid)
+            check_placed(name, band.grid, grid)
         if "DEM" in sources and "Slope" not in sources:
             sources = {**sources, "Slope": SlopeBand(sources["DEM"])}
-            resampling = {**resampling, "Slope": resampling.get("DEM", "bilinear")}
-        return cls(
-            tuple(sources.items()),
-            grid,
-            tuple(sorted((units or {}).items())),
-            tuple(sorted(resampling.items())),
-        )
+            methods["Slope"] = methods.get("DEM", "bilinear")
+        return cls(tuple(sources.items()), grid, tuple(sorted(units.items())), tuple(sorted(methods.items())))
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -305,7 +279,7 @@ class Scene:
         """
         names = self._names(bands)
         where = Window.from_any(window, self.grid.shape)
-        out = _room_for(where, len(names))
+        out = np.empty((where.height, where.width, len(names)), np.float32)
         resampling = dict(self._resampling)
         with keeping_open():
             for i, name in enumerate(names):
@@ -392,94 +366,3 @@ class Scene:
         crs = "no CRS" if self.grid.crs is None else self.grid.crs.to_string()
         names = ", ".join(f"{b} [{self.units[b]}]" if b in self.units else b for b in self.bands)
         return f"<Scene {self.grid.shape[0]} x {self.grid.shape[1]} pixels, {crs}, bands {names}>"
-
-
-def _room_for(window: Window, n_bands: int) -> np.ndarray:
-    try:
-        return np.empty((window.height, window.width, n_bands), np.float32)
-    except (MemoryError, ValueError) as error:  # a ValueError where no machine could have it
-        raise SceneReadError(
-            f"{window.height} x {window.width} pixels of {n_bands} bands take "
-            f"{window.height * window.width * n_bands / 2**28:.0f} GiB, and there is not so much memory. Read a window."
-        ) from error
-
-
-def _by_band(values: Mapping[str, Any] | None, bands: Iterable[str], what: str) -> dict[str, Any]:
-    """Check that an option given by band names only bands that there are."""
-    if values is None:
-        return {}
-    if not isinstance(values, Mapping):
-        raise BandError(f"{what}={values!r}: give a mapping from band names, such as {{'VV_before': ...}}.")
-    unknown = [str(name) for name in values if name not in bands]
-    if unknown:
-        raise BandError(
-            f"{what} names {', '.join(unknown)}, but the scene's bands are {', '.join(bands)}. "
-            "Name only bands that the scene is given."
-        )
-    return dict(values)
-
-
-def _nodata_by_band(values: Mapping[str, Any] | None, bands: Iterable[str]) -> dict[str, tuple[float, ...]]:
-    """The declared nodata values of each band, as numbers."""
-    numbers = {}
-    for name, given in _by_band(values, bands, "nodata").items():
-        try:
-            numbers[name] = tuple(float(v) for v in np.atleast_1d(given))
-        except (TypeError, ValueError):
-            raise BandError(f"Band {name!r} has nodata {given!r}; give a number or a list of numbers.") from None
-    return numbers
-
-
-def _crs_of(crs: Any) -> CRS | None:
-    try:
-        return None if crs is None else CRS.from_user_input(crs)
-    except (CRSError, ValueError) as error:
-        raise SceneError(
-            f"crs={crs!r} is no coordinate reference system: {error}. Give one such as 'EPSG:32654'."
-        ) from None
-
-
-def _check_polarisation(name: str, band: Any) -> None:
-    said = polarisation_in(name)
-    if said and band.polarisation and band.polarisation != said:
-        raise BandError(
-            f"Band {name!r} is to be {said}, but band {band.index} of {band.path} says of itself that it is "
-            f"{band.polarisation}. Swapped polarisations give a map that looks right and is not. Give the right file "
-            "or number of the band; if the file is wrong about itself, pass check_polarisation=False."
-        )
-
-
-def _check_flat(what: str, crs: CRS | None) -> None:
-    """Refuse coordinates that are no places on a map: from the Earth's centre, or heights alone."""
-    if crs is None or crs.is_geographic or crs.is_projected:
-        return
-    kind = crs.to_dict(projjson=True).get("type")
-    if kind in ("GeodeticCRS", "VerticalCRS", "TemporalCRS", "ParametricCRS"):
-        raise SceneError(
-            f"{what} has the coordinate system {crs.to_string()} ({kind}), whose coordinates are no x and y on a map. "
-            "Project it (GDAL: gdalwarp -t_srs EPSG:32654), or assign the right one (gdal_edit -a_srs)."
-        )
-
-
-def _copied(array: Any) -> np.ndarray:
-    """An array of our own; masked values (rasterio's read(masked=True)) become NaN."""
-    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "fiu":
-        return np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
-    return np.array(array)
-
-
-def _check_placed(name: str, band: Grid, grid: Grid) -> None:
-    _check_flat(f"Band {name!r}", band.crs)
-    _check_flat("The scene's grid", grid.crs)
-    if (band.crs is None) != (grid.crs is None):
-        raise SceneError(
-            f"Band {name!r} has {'no CRS' if band.crs is None else 'the CRS ' + band.crs.to_string()} and the "
-            f"scene's grid {'none' if grid.crs is None else grid.crs.to_string()}; one cannot be placed on the "
-            "other. Assign the missing CRS (GDAL: gdal_edit -a_srs)."
-        )
-    if not overlaps(band, grid):
-        raise SceneError(
-            f"Band {name!r} shares no ground with the scene's grid: it covers {band.bounds} in "
-            f"{band.crs and band.crs.to_string()}, the grid {grid.bounds} in {grid.crs and grid.crs.to_string()} "
-            "(left, bottom, right, top). Check that the files show the same place."
-        )

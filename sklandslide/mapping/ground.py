@@ -17,42 +17,20 @@ _ROUNDING = 1e-9
 
 
 def ground_area(grid: Grid, areas: np.ndarray, n_areas: int) -> np.ndarray:
-    """Square metres on the ground of the pixels with each number, 0 to `n_areas`.
+    """Square metres on the ground of the pixels with each number in `areas`, 0 to `n_areas`.
 
-    Parameters
-    ----------
-    grid : Grid
-        The map's grid; without a CRS its units are taken as metres.
-    areas : ndarray of int or bool, shape ``grid.shape``
-        Number of each pixel.
-    n_areas : int
-        Largest number.
-
-    Returns
-    -------
-    ndarray of shape (n_areas + 1,), float64
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affine import Affine
-    >>> from sklandslide.geodata.grid import Grid
-    >>> from sklandslide.mapping.ground import ground_area
-    >>> grid = Grid(None, Affine(10, 0, 0, 0, -10, 0), (2, 2))
-    >>> ground_area(grid, np.array([[0, 1], [1, 1]]), 1)
-    array([100., 300.])
+    Without a CRS the grid's units are taken as metres.
     """
     out = np.zeros(n_areas + 1)
-    for block in _row_blocks(Window(0, 0, *grid.shape)):
+    for block in _row_blocks(grid):
         out += np.bincount(areas[block.slices].ravel(), _block_areas(grid, block).ravel(), n_areas + 1)
     return out
 
 
 def pixel_areas(grid: Grid, pixels: np.ndarray) -> np.ndarray:
     """Square metres on the ground of each of the pixels, given by flat indices."""
-    pixels = np.asarray(pixels, np.int64)
     out, order, cols = np.empty(len(pixels)), np.argsort(pixels), grid.shape[1]
-    for block in _row_blocks(Window(0, 0, *grid.shape)):
+    for block in _row_blocks(grid):
         first = block.row_off * cols
         ends = np.searchsorted(pixels, [first, first + block.height * cols], sorter=order)
         if ends[0] < ends[1]:
@@ -66,16 +44,6 @@ def polygon_areas(geometries: np.ndarray, grid: Grid) -> np.ndarray:
 
     A polygon is measured with the pixel under its centroid, or the grid's nearest: over the length of a landslide
     the size of a pixel on the ground does not change.
-
-    Parameters
-    ----------
-    geometries : ndarray of shape (n,), shapely Polygon or MultiPolygon
-        In the grid's CRS.
-    grid : Grid
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
     """
     import shapely
 
@@ -85,38 +53,13 @@ def polygon_areas(geometries: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def covered_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels polygons cover, and exactly what share of each.
+    """Which pixels polygons in the grid's CRS cover: increasing flat indices, and exactly what share of each.
 
     Ground that lies on several polygons counts once.
-
-    Parameters
-    ----------
-    geometries : ndarray of shape (n,), shapely Polygon or MultiPolygon
-        In the grid's CRS.
-    grid : Grid
-
-    Returns
-    -------
-    pixels : ndarray of shape (m,), int64
-        Flat indices, increasing.
-    share : ndarray of shape (m,), float64
-        Share of the pixel that is covered, more than 0 and at most 1.
-
-    Examples
-    --------
-    A square that covers half of the first pixel and a quarter of the second:
-
-    >>> from affine import Affine
-    >>> from shapely.geometry import box
-    >>> from sklandslide.geodata.grid import Grid
-    >>> from sklandslide.mapping.ground import covered_pixels
-    >>> grid = Grid(None, Affine(10, 0, 0, 0, -10, 10), (1, 2))
-    >>> [found.tolist() for found in covered_pixels([box(0, 0, 15, 5)], grid)]
-    [[0, 1], [0.5, 0.25]]
     """
     edges = _edges(_apart(geometries), grid)
     pixels, shares = [np.empty(0, np.int64)], [np.empty(0)]
-    for block in _row_blocks(Window(0, 0, *grid.shape)):
+    for block in _row_blocks(grid):
         here = edges[
             (edges[..., 0].max(axis=1) > block.row_off) & (edges[..., 0].min(axis=1) < block.row_off + block.height)
         ]
@@ -214,7 +157,8 @@ def _block_areas(grid: Grid, block: Window) -> np.ndarray:
     return np.broadcast_to(_map_area(grid) * square_metres_per_unit(grid, block), (block.height, block.width))
 
 
-def _row_blocks(window: Window) -> Iterator[Window]:
-    height = max(1, _BLOCK // window.width)
-    for row in range(0, window.height, height):
-        yield Window(window.row_off + row, window.col_off, min(height, window.height - row), window.width)
+def _row_blocks(grid: Grid) -> Iterator[Window]:
+    rows, cols = grid.shape
+    height = max(1, _BLOCK // cols)
+    for row in range(0, rows, height):
+        yield Window(row, 0, min(height, rows - row), cols)

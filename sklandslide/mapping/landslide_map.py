@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geodata import beside
+from ..geodata import beside, read_inventory
 from ..metrics import area_scores, hits_by_size, map_scores, on_map_and_hit
 from . import ground, vectors
 from .probability import ProbabilityRaster
@@ -27,20 +27,17 @@ __all__ = ["LandslideMap"]
 class LandslideMap(ProbabilityRaster):
     """A map of landslide probability, as `SlidingWindowPredictor.predict_map` writes it.
 
-    Made with `open`. An immutable value that holds a path and a grid but neither pixels nor an open
-    file; it can be pickled. Every method reads the raster anew, and refuses if the file was
-    replaced since it was opened.
+    Made with `open`. An immutable value that holds a path and a grid but neither pixels nor an open file; it can be
+    pickled. Every method reads the raster anew, and refuses if the file was replaced since it was opened.
 
     Attributes
     ----------
     path : str
         Absolute path of the raster.
     grid : Grid
-        The map's grid. Each map pixel stands for one window of the scene and their centres
-        coincide.
+        The map's grid. Each map pixel stands for one window of the scene, and their centres coincide.
     patch_size, step : int or None
-        Length of the window and distance between windows, in pixels of the scene; None if not
-        recorded.
+        Length of the window and distance between windows, in pixels of the scene; None if not recorded.
     positive : str or None
         The class whose probability this is; None if not recorded.
 
@@ -53,7 +50,7 @@ class LandslideMap(ProbabilityRaster):
     >>> import os, tempfile
     >>> import geopandas, numpy as np, rasterio
     >>> from affine import Affine
-    >>> from sklandslide.mapping.landslide_map import LandslideMap
+    >>> from sklandslide import LandslideMap
     >>> path = os.path.join(tempfile.mkdtemp(), "map.tif")
     >>> with rasterio.open(
     ...     path, "w", driver="GTiff", width=3, height=2, count=1, dtype="float32", nodata=np.nan,
@@ -83,14 +80,13 @@ class LandslideMap(ProbabilityRaster):
         Parameters
         ----------
         threshold : float, default=0.5
-            Windows with at least this probability are predicted as landslide; 0 to 1. It is
-            compared in float32, as the map is stored.
+            Windows with at least this probability, 0 to 1, are predicted as landslide. It is compared in float32, as
+            the map is stored.
 
         Returns
         -------
         geopandas.GeoDataFrame
-            Column ``probability`` and points in the map's CRS, row by row from the map's first
-            pixel.
+            Column ``probability`` and points in the map's CRS, row by row from the map's first pixel.
 
         Raises
         ------
@@ -112,10 +108,9 @@ class LandslideMap(ProbabilityRaster):
         Returns
         -------
         geopandas.GeoDataFrame
-            A polygon for each area, in the map's CRS, with columns ``id`` (1 to n, in the order of
-            the first pixel), ``probability`` (mean over the pixels) and ``area_m2`` (square metres
-            on the ground, in a geographic or any other CRS; without a CRS, map units are taken as
-            metres).
+            A polygon for each area, in the map's CRS, with columns ``id`` (1 to n, in the order of the first pixel),
+            ``probability`` (mean over the pixels) and ``area_m2`` (square metres on the ground in any CRS; without one,
+            map units are taken as metres).
 
         Raises
         ------
@@ -124,8 +119,8 @@ class LandslideMap(ProbabilityRaster):
 
         Notes
         -----
-        Pixels that share an edge are connected; pixels that share only a corner are not, as their
-        union would not be a valid polygon.
+        Pixels that share an edge are connected; those that share only a corner are not: their union would not be a
+        valid polygon.
         """
         return vectors.red_polygons(self.grid, *self._red(threshold))
 
@@ -153,44 +148,39 @@ class LandslideMap(ProbabilityRaster):
         Returns
         -------
         dict of str to float
-            By pixel: ``precision``, share of the red points that lie on a landslide, tp / (tp + fp);
-            ``recall``, share of the landslides' pixels that are red, tp / (tp + fn); ``accuracy``,
-            (tp + tn) / (tp + fp + tn + fn); ``f1``, 2 tp / (2 tp + fp + fn); the counts ``n_points``
-            (red points), ``tp``, ``fp``, ``fn`` and ``tn``.
+            By pixel: ``precision``, share of the red points that lie on a landslide, tp / (tp + fp); ``recall``, share
+            of the landslides' pixels that are red, tp / (tp + fn); ``accuracy``, (tp + tn) / (tp + fp + tn + fn);
+            ``f1``, 2 tp / (2 tp + fp + fn); the counts ``n_points`` (red points), ``tp``, ``fp``, ``fn`` and ``tn``.
 
-            By landslide: ``hit_rate``, share of landslides with at least one red point, n_hit /
-            n_landslides; the counts ``n_landslides`` (on the valid map), ``n_hit`` and
-            ``n_outside`` (landslides off the valid map, counted nowhere else).
+            By landslide: ``hit_rate``, share of landslides with at least one red point, n_hit / n_landslides; the
+            counts ``n_landslides`` (on the valid map), ``n_hit`` and ``n_outside`` (off it, counted nowhere else).
 
-            By false alarm, a connected red area without a pixel on a landslide:
-            ``false_alarms_per_km2``, n_false_alarms / valid_km2; ``n_false_alarms``; ``valid_km2``,
-            area of the valid map.
+            By false alarm, a connected red area without a pixel on a landslide: ``false_alarms_per_km2``,
+            n_false_alarms / valid_km2; ``n_false_alarms``; ``valid_km2``, area of the valid map.
 
-            By area on the ground: ``area_precision``, share of the red area that lies on landslides,
-            hit_km2 / red_km2; ``area_recall``, share of the landslides' area that is red, hit_km2 /
-            landslide_km2; ``red_km2``, area of all red pixels; ``landslide_km2``, area of the
-            landslides on valid pixels, ground on several landslides counted once; ``hit_km2``, area
-            of the intersection of both.
+            By area on the ground: ``area_precision``, share of the red area that lies on landslides, hit_km2 / red_km2;
+            ``area_recall``, share of the landslides' area that is red, hit_km2 / landslide_km2; ``red_km2``, area of
+            all red pixels; ``landslide_km2``, area of the landslides on valid pixels, ground on several landslides
+            counted once; ``hit_km2``, area of the intersection of both.
 
             A share of nothing (0 / 0) is NaN.
 
         Raises
         ------
         InventoryError, SceneReadError
-            As in `sklandslide.geodata.inventory.read_inventory`.
+            If the inventory has no usable polygons, as in `sample_polygons`; if the map cannot be read.
         ValueError
             If the threshold is not a number from 0 to 1.
 
         Notes
         -----
-        A pixel lies on a landslide if its centre does. A landslide too small to hold a centre is
-        given the one pixel that holds its representative point, so that it can be found. Nodata
-        pixels count nowhere. Areas do not go by centres: of each pixel the share within the
-        polygons is exact, and a landslide counts with the part that lies on valid pixels.
+        A pixel lies on a landslide if its centre does. A landslide too small to hold a centre is given the one pixel
+        that holds its representative point, so that it can be found. Nodata pixels count nowhere. Areas do not go by
+        centres: of each pixel the share within the polygons is exact, and a landslide counts with the part that lies on
+        valid pixels.
 
-        Where windows overlap, pixels are not independent, and a landslide seen at a window's edge
-        makes red points off it: ``precision`` is lower than on a test set of patches as in the
-        paper's Table 3.
+        Where windows overlap, pixels are not independent, and a landslide seen at a window's edge makes red points off
+        it: ``precision`` is lower than on a test set of patches as in the paper's Table 3.
 
         References
         ----------
@@ -228,17 +218,17 @@ class LandslideMap(ProbabilityRaster):
         inventory, threshold, class_column, positive
             As in `score`.
         edges : sequence of float, default=(1000, 10000)
-            Limits between the size classes in square metres on the ground, larger than 0 and
-            increasing; below the first and above the last there is a class each.
+            Limits between the size classes in square metres on the ground, larger than 0 and increasing; below the
+            first and above the last there is a class each. The area is that of the whole polygon, also where it reaches
+            beyond the valid map.
 
         Returns
         -------
         pandas.DataFrame
-            A row for each class, from small to large: ``area_from_m2`` and ``area_to_m2`` (the
-            limits; a landslide of exactly a limit's area is in the class above it, and the last is
-            infinite), ``n_landslides``, ``n_hit`` and ``hit_rate``, n_hit / n_landslides (NaN for a
-            class without landslides). Landslides and hits are those of `score`, and add up to its
-            counts: landslides off the valid map are in no class.
+            A row for each class, from small to large: ``area_from_m2`` and ``area_to_m2`` (the limits; a landslide of
+            exactly a limit's area is in the class above it, and the last is infinite), ``n_landslides``, ``n_hit`` and
+            ``hit_rate``, n_hit / n_landslides (NaN for a class without landslides). Landslides and hits are those of
+            `score`, and add up to its counts: landslides off the valid map are in no class.
 
         Raises
         ------
@@ -246,10 +236,6 @@ class LandslideMap(ProbabilityRaster):
             If the edges are not increasing numbers larger than 0, or as in `points`.
         InventoryError, SceneReadError
             As in `score`.
-
-        Notes
-        -----
-        The area is that of the whole polygon, also where it reaches beyond the valid map.
         """
         import pandas
 
@@ -392,7 +378,5 @@ class LandslideMap(ProbabilityRaster):
         )
 
     def _landslides(self, inventory: Any, class_column: str | None, positive: Any) -> np.ndarray:
-        from ..geodata import read_inventory
-
         read = read_inventory(inventory, self.grid.crs, class_column=class_column, positive=positive, id_column=None)
         return beside(read.geometries[read.labels == 1], self.grid)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
 from numbers import Integral
@@ -17,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..exceptions import NoValidDataError, SklandslideError
 from ..features import BandStacker, PatchSampler, patch_side, require_scene
+from .estimators import fitted_parts
 from .landslide_map import LandslideMap
 from .shared import SharedEngine, why_not_shared
 from .source import TileSource
@@ -256,26 +256,3 @@ class SlidingWindowPredictor(BaseEstimator):
             f"None of {wanted} is among the estimator's classes {classes}, so it is unclear which probability to map. "
             "Pass positive= with the label of landslides."
         )
-
-
-def fitted_parts(estimator: Any, kind: type) -> list[Any]:
-    """The fitted estimators of a class inside a fitted estimator, however nested."""
-    return list({id(part): part for part in _walk(estimator, kind)}.values())
-
-
-def _walk(value: Any, kind: type) -> Iterator[Any]:
-    if isinstance(value, kind):
-        if hasattr(value, "n_features_in_"):
-            yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _walk(item, kind)
-    elif isinstance(value, dict):
-        yield from _walk(list(value.values()), kind)
-    elif isinstance(value, BaseEstimator) or type(value).__module__.startswith("sklearn."):
-        attributes = getattr(value, "__dict__", {})
-        # A meta-estimator keeps its unfitted template beside what it fitted: only the latter counts.
-        best = {"best_estimator_": attributes["best_estimator_"]} if "best_estimator_" in attributes else None
-        learnt = {k: v for k, v in attributes.items() if k.endswith("_") and not k.startswith("_")}
-        fitted = list(_walk(list((best or learnt).values()), kind))
-        yield from fitted or _walk(list(attributes.values()), kind)

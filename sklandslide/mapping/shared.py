@@ -14,8 +14,9 @@ import numpy as np
 
 from ..features import PatchSampler, cores
 from ..network import usual_settings, usual_tracing
+from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
-from .tiles import Crew, MapTask, own_pipeline
+from .tiles import Crew, MapTask
 
 __all__ = ["SharedEngine", "why_not_shared"]
 
@@ -42,27 +43,15 @@ class _Chain:
     @property
     def kinds(self) -> list[str]:
         """The layers that look at neighbours, as `axis_plan` takes them."""
-        names = [(type(layer).__name__, layer) for layer in self.shared]
         return [
-            "pool" if name == "MaxPooling2D" else layer.padding
-            for name, layer in names
-            if name in ("Conv2D", "MaxPooling2D")
+            layer.padding if type(layer).__name__ == "Conv2D" else "pool"
+            for layer in self.shared
+            if type(layer).__name__ in ("Conv2D", "MaxPooling2D")
         ]
 
 
 def why_not_shared(estimator: Any, patch_size: int) -> str | None:
-    """Say why shared computation is not exact for a fitted estimator, or None if it is.
-
-    Parameters
-    ----------
-    estimator : estimator
-    patch_size : int
-        Of the windows.
-
-    Returns
-    -------
-    str or None
-    """
+    """Why shared computation is not exact for a fitted estimator and windows of that size, or None if it is."""
     pipeline = own_pipeline(estimator)
     if pipeline is None:
         return f"{type(estimator).__name__} has other steps than BandStacker, PatchSampler, Augmenter and LandslideCNN"
@@ -74,15 +63,10 @@ def why_not_shared(estimator: Any, patch_size: int) -> str | None:
 
 
 class SharedEngine:
-    """Compute tiles of a map by shared computation.
+    """Compute tiles of a map by shared computation, of a task for which `why_not_shared` is None.
 
     The network is evaluated in squares of one size on a lattice fixed to the scene, so that a value does not depend on
     the tile it was asked for in.
-
-    Parameters
-    ----------
-    task : MapTask
-        For which `why_not_shared` is None.
     """
 
     name = "shared"

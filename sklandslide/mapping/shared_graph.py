@@ -22,22 +22,10 @@ _MONOTONE = frozenset({"linear", "relu", "relu6", "leaky_relu", "elu", "selu", "
 
 
 def square_probabilities(images: Any, shared: tuple, dense: tuple, plan: AxisPlan, side: int) -> Any:
-    """Probabilities of squares of windows.
+    """Probabilities of squares of `side` x `side` windows, (squares, side, side, n_classes).
 
-    Parameters
-    ----------
-    images : tensor of shape (squares, length, length, bands), float32
-        The first pixel is the first one of the square's first window.
-    shared, dense : tuple of keras.layers.Layer
-        Before and behind the flattening.
-    plan : AxisPlan
-        Of either axis.
-    side : int
-        Windows along either axis of a square.
-
-    Returns
-    -------
-    tensor of shape (squares, side, side, n_classes), float32
+    The images are (squares, length, length, bands), from the first pixel of a square's first window; the layers are
+    those before and behind the flattening, the plan is that of either axis.
     """
     maps: Maps = {(0, 0): images}
     steps = iter(plan.steps)

@@ -25,13 +25,6 @@ class TileSource:
 
     Tiles overlap by a margin, and rasters are stored in blocks that need not fit them. So rows are read once, in bands
     as high as the rasters' blocks, and kept until the last tile that needs them.
-
-    Parameters
-    ----------
-    scene : Scene
-    task : MapTask
-    layout : TileLayout
-        Of the map.
     """
 
     def __init__(self, scene: Any, task: MapTask, layout: TileLayout) -> None:
@@ -44,19 +37,7 @@ class TileSource:
         self._panel = tile_columns * layout.side  # map columns
 
     def parts(self, numbers: Iterable[int]) -> Generator[tuple[int, Scene], None, None]:
-        """Read the parts of the scene that tiles see.
-
-        Parameters
-        ----------
-        numbers : iterable of int
-            Of the tiles wanted.
-
-        Yields
-        ------
-        number : int
-        part : Scene
-            In memory, with the bands in use.
-        """
+        """Read the parts of the scene that tiles see: pairs of the tile's number and a scene of the bands in use."""
         windows = self.layout.windows
 
         def place(number: int) -> tuple[int, int]:

@@ -19,19 +19,7 @@ __all__ = ["AxisPlan", "Lattice", "Step", "axis_plan"]
 
 @dataclass(frozen=True)
 class Lattice:
-    """Positions of the features that a map holds along one axis, in pixels from the first window's first pixel.
-
-    Attributes
-    ----------
-    first, stride, count : int
-
-    Examples
-    --------
-    >>> from sklandslide.mapping.states import Lattice
-    >>> every_second = Lattice(first=0, stride=2, count=9)
-    >>> every_second.indices_of(Lattice(first=1, stride=4, count=3), shift=1)
-    slice(1, 6, 2)
-    """
+    """Positions of the features that a map holds along one axis, in pixels from the first window's first pixel."""
 
     first: int
     stride: int
@@ -48,22 +36,13 @@ class Lattice:
 class Step:
     """One layer along one axis.
 
-    Attributes
-    ----------
-    kind : {"same", "valid", "pool"}
-        A convolution of three taps with that padding, or max pooling by two.
-    recipes : tuple of tuple of (int or None)
-        For each output state, the input state at each tap; None where the tap lies outside the window.
-    offsets : tuple of int
-        Of the taps, in pixels.
-    inputs, outputs : tuple of Lattice
-        Of each input and output state.
+    Its kind is that of a convolution of three taps, by its padding ("same", "valid"), or "pool" for max pooling by two.
     """
 
     kind: str
-    recipes: tuple[tuple[int | None, ...], ...]
-    offsets: tuple[int, ...]
-    inputs: tuple[Lattice, ...]
+    recipes: tuple[tuple[int | None, ...], ...]  # by output state, the input state at each tap; None beyond the window
+    offsets: tuple[int, ...]  # of the taps, in pixels
+    inputs: tuple[Lattice, ...]  # of each input state
     outputs: tuple[Lattice, ...]
 
     def taps(self, output: int) -> list[tuple[int, int, slice]]:
@@ -83,54 +62,18 @@ class Step:
 
 @dataclass(frozen=True)
 class AxisPlan:
-    """The layers along one axis, for a row of neighbouring windows.
+    """The layers along one axis, for a row of neighbouring windows."""
 
-    Attributes
-    ----------
-    length : int
-        Pixels from the first window's first one to the last window's last one that the network sees.
-    steps : tuple of Step
-    states : tuple of int
-        State of each of a window's last features.
-    takes : tuple of slice
-        For each of a window's last features, where its state's map holds that of each window.
-    """
-
-    length: int
+    length: int  # pixels from the first window's first one to the last window's last one that the network sees
     steps: tuple[Step, ...]
-    states: tuple[int, ...]
-    takes: tuple[slice, ...]
+    states: tuple[int, ...]  # of each of a window's last features
+    takes: tuple[slice, ...]  # for each of them, where its state's map holds that of each window
 
 
 def axis_plan(patch_size: int, step: int, kinds: Sequence[str], side: int = 1) -> AxisPlan:
-    """Follow the border states of `side` neighbouring windows through the layers.
+    """Follow the border states of `side` neighbouring windows through layers of these kinds (see `Step`).
 
-    Parameters
-    ----------
-    patch_size, step : int
-        Length of the window and distance of windows, in pixels.
-    kinds : sequence of {"same", "valid", "pool"}
-        The layers.
-    side : int
-        Number of windows.
-
-    Returns
-    -------
-    AxisPlan
-
-    Examples
-    --------
-    Three convolutions and poolings of 32 pixels have 3, 5, 5 convolution states and 3, 3, 3 pooled ones:
-
-    >>> from sklandslide.mapping.states import axis_plan
-    >>> plan = axis_plan(32, 2, ["same", "pool"] * 3, side=64)
-    >>> [len(step.recipes) for step in plan.steps]
-    [3, 3, 5, 3, 5, 3]
-
-    Of the first convolution, the states at the borders are kept at every second position, that inside at each:
-
-    >>> [lattice.stride for lattice in plan.steps[0].outputs]
-    [2, 1, 2]
+    Three convolutions and poolings of 32 pixels have 3, 5, 5 convolution states and 3, 3, 3 pooled ones.
     """
     sizes, needed = _sizes(patch_size, kinds)
     distance = 1

@@ -9,15 +9,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from ..composites import band_inputs
-from ..features import Augmenter, BandStacker, PatchSampler
+from ..features import BandStacker
 from ..geodata import Window, origins, tiles
-from ..network import LandslideCNN
 from ..sampling import windows_without
 
-__all__ = ["Crew", "MapTask", "TileLayout", "own_pipeline", "tile_side"]
+__all__ = ["Crew", "MapTask", "TileLayout", "tile_side"]
 
 # Pixels of the scene along a tile, besides its margin: enough that margins cost little, few enough that a tile with
 # its composite takes some megabytes.
@@ -26,28 +24,8 @@ _SOURCE_SIDE = 1024
 _LARGEST = 256
 
 
-def own_pipeline(estimator: Any) -> Pipeline | None:
-    """The pipeline of this package's own steps that an estimator is, or that a search found."""
-    pipeline = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(pipeline, Pipeline):
-        return None
-    kinds = [type(step) for _, step in pipeline.steps if step not in (None, "passthrough")]
-    while Augmenter in kinds:
-        kinds.remove(Augmenter)
-    if kinds[:1] == [BandStacker]:
-        kinds = kinds[1:]
-    return pipeline if kinds == [PatchSampler, LandslideCNN] else None
-
-
 def tile_side(step: int, square: int) -> int:
-    """Map pixels a side of a tile: a power of two, at least the engine's square, whose source is of bounded size.
-
-    Examples
-    --------
-    >>> from sklandslide.mapping.tiles import tile_side
-    >>> [tile_side(step, 8) for step in (1, 2, 5, 25, 1000)]
-    [256, 256, 128, 32, 8]
-    """
+    """Map pixels a side of a tile: a power of two, at least the engine's square, whose source is of bounded size."""
     side = _LARGEST
     while side > square and side * step > _SOURCE_SIDE:
         side //= 2
@@ -56,18 +34,10 @@ def tile_side(step: int, square: int) -> int:
 
 @dataclass(frozen=True)
 class TileLayout:
-    """A map cut into tiles, numbered row by row.
+    """A map cut into tiles, numbered row by row."""
 
-    Attributes
-    ----------
-    shape : (int, int)
-        Rows and columns of the map.
-    side : int
-        Map pixels a side of a tile; those at the far edges are smaller.
-    """
-
-    shape: tuple[int, int]
-    side: int
+    shape: tuple[int, int]  # rows and columns of the map
+    side: int  # map pixels a side of a tile; those at the far edges are smaller
 
     @cached_property
     def windows(self) -> tuple[Window, ...]:
@@ -85,14 +55,9 @@ class TileLayout:
 
 
 class Crew:
-    """Threads that work on the parts of one tile at the same time.
+    """Threads that work on the parts of one tile at the same time; a crew of one is the calling thread.
 
     Compiled code runs outside Python's lock, and what one call leaves idle of the processor another one takes.
-
-    Parameters
-    ----------
-    size : int
-        Number of threads; one means this one.
     """
 
     def __init__(self, size: int) -> None:
@@ -106,25 +71,13 @@ class Crew:
 
 @dataclass(frozen=True)
 class MapTask:
-    """How values of the map come from pixels of the scene. Holds no scene, so that it can be sent to workers.
-
-    Attributes
-    ----------
-    estimator : estimator
-        Fitted, taking Locations.
-    stackers : list of BandStacker
-        Those inside the estimator; a window is nodata where any of their bands is.
-    patch_size, step : int
-        In pixels.
-    column : int
-        Of `predict_proba`.
-    """
+    """How values of the map come from pixels of the scene. Holds no scene, so that it can be sent to workers."""
 
     estimator: Any
-    stackers: list[BandStacker]
+    stackers: list[BandStacker]  # those inside the estimator; a window is nodata where any of their bands is
     patch_size: int
     step: int
-    column: int
+    column: int  # of predict_proba
 
     def bands(self, scene: Any) -> tuple[str, ...]:
         """The scene's bands that are read, checked against what the stackers were fitted on."""

@@ -27,11 +27,8 @@ def red_points(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopanda
     import geopandas
 
     xy = grid.xy(*(np.argwhere(red).T + 0.5))
-    return geopandas.GeoDataFrame(
-        {"probability": probability[red]},
-        geometry=geopandas.points_from_xy(xy[:, 0], xy[:, 1]),
-        crs=crs_text(grid),
-    )
+    points = geopandas.points_from_xy(xy[:, 0], xy[:, 1])
+    return geopandas.GeoDataFrame({"probability": probability[red]}, geometry=points, crs=crs_text(grid))
 
 
 def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
@@ -61,8 +58,8 @@ def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopan
 def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Flat indices of the pixels whose centre lies on each polygon, and the polygon's number.
 
-    Polygon by polygon, as landslides may overlap. One that holds no centre gets the pixel that
-    holds its representative point; one off the grid gets none.
+    Polygon by polygon, as landslides may overlap. One that holds no centre gets the pixel that holds its representative
+    point; one off the grid gets none.
     """
     from rasterio.features import rasterize
 
@@ -74,13 +71,9 @@ def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np
         high = np.clip(np.ceil(corners.max(axis=0)), 0, grid.shape).astype(int)
         if (high <= low).any():
             continue
-        window = Window(int(low[0]), int(low[1]), *(int(n) for n in high - low))
-        inside = rasterize(
-            [(geometry, 1)],
-            out_shape=(window.height, window.width),
-            transform=grid.crop(window).transform,
-            dtype="uint8",
-        )
+        window = Window(*low.tolist(), *(high - low).tolist())
+        shape, transform = (window.height, window.width), grid.crop(window).transform
+        inside = rasterize([(geometry, 1)], out_shape=shape, transform=transform, dtype="uint8")
         rows, cols = np.nonzero(inside)
         rows, cols = rows + window.row_off, cols + window.col_off
         if not len(rows):
@@ -93,9 +86,7 @@ def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np
 
 
 def write_gpkg(
-    path: str | os.PathLike[str],
-    layers: Mapping[str, tuple[geopandas.GeoDataFrame, str]],
-    overwrite: bool,
+    path: str | os.PathLike[str], layers: Mapping[str, tuple[geopandas.GeoDataFrame, str]], overwrite: bool
 ) -> Path:
     """Write layers, (frame, geometry type) by name; the file appears complete or not at all."""
     path = Path(path)
@@ -106,15 +97,8 @@ def write_gpkg(
             # A map without a CRS is the user's choice, made when the scene was built.
             warnings.filterwarnings("ignore", "'crs' was not provided")
             for name, (frame, kind) in layers.items():
-                multi = kind.startswith("Multi")
-                frame.to_file(
-                    part,
-                    layer=name,
-                    driver="GPKG",
-                    engine="pyogrio",
-                    geometry_type=kind,
-                    promote_to_multi=multi,
-                )
+                options = {"geometry_type": kind, "promote_to_multi": kind.startswith("Multi")}
+                frame.to_file(part, layer=name, driver="GPKG", engine="pyogrio", **options)
         check_gpkg(path, overwrite)
         os.replace(part, path)
     finally:

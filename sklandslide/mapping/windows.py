@@ -13,7 +13,8 @@ from ..features import cores
 from ..geodata import Window, tiles
 from ..network import OnnxNetwork
 from ..sampling import Locations
-from .tiles import Crew, MapTask, own_pipeline
+from .estimators import own_pipeline
+from .tiles import Crew, MapTask
 
 __all__ = ["WindowEngine"]
 
@@ -33,14 +34,7 @@ class WindowEngine:
     A plain pipeline of this package's steps is short-cut where ONNX Runtime is installed: the network gets its windows
     from the tile directly, and runs there.
 
-    Parameters
-    ----------
-    task : MapTask
-
-    Attributes
-    ----------
-    runtime : str or None
-        What runs the network, if not the estimator itself.
+    `runtime` says what runs the network, if not the estimator itself.
     """
 
     name = "window"

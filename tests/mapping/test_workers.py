@@ -133,7 +133,7 @@ def test_reading_ahead_is_in_order_and_can_be_left_at_any_time():
 
 
 DASK = """
-import os, signal, sys, threading, time
+import sys, threading
 from pathlib import Path
 
 import joblib
@@ -181,8 +181,9 @@ def main(folder):
         thread = threading.Thread(target=kill)
         thread.start()
         killed = SlidingWindowPredictor(slow).predict_map(scene, folder / "killed.tif").path
-        thread.join()
+        assert not trap.exists(), "no worker died"
         assert Path(killed).read_bytes() == Path(one).read_bytes(), "other bytes after a death"
+        client.wait_for_workers(2)
         cnn = LandslideCNN(filters=(4, 6), dense_units=8, input_size=None, epochs=1)
         network = fitted(random_scene(), 12, cnn, bands="RGB")
         remote = SlidingWindowPredictor(network).predict_map(scene, folder / "network.tif")
@@ -210,5 +211,4 @@ def test_dask_cluster_with_a_worker_killed_midway_gives_the_same_bytes(tmp_path)
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "same bytes" in done.stdout
-    assert "killed after" in done.stdout
     assert "threads [1, 1]" in done.stdout
