@@ -22,21 +22,6 @@ __all__ = [
 ]
 
 
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
-
-
-def _masks(truth: Any, predicted: Any, valid: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
-    valid = np.ones(truth.shape, bool) if valid is None else np.asarray(valid, bool)
-    if not truth.shape == predicted.shape == valid.shape:
-        raise ValueError(
-            f"The masks have the shapes truth {truth.shape}, predicted {predicted.shape} and valid "
-            f"{valid.shape}; they must be equal. Compare masks of the same grid."
-        )
-    return truth, predicted, valid
-
-
 def confusion_counts(truth: Any, predicted: Any, valid: Any = None) -> dict[str, int]:
     """Count true and false positives and negatives.
 
@@ -73,6 +58,17 @@ def confusion_counts(truth: Any, predicted: Any, valid: Any = None) -> dict[str,
     return {name: int(np.count_nonzero(mask)) for name, mask in counts.items()}
 
 
+def _masks(truth: Any, predicted: Any, valid: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
+    valid = np.ones(truth.shape, bool) if valid is None else np.asarray(valid, bool)
+    if not truth.shape == predicted.shape == valid.shape:
+        raise ValueError(
+            f"The masks have the shapes truth {truth.shape}, predicted {predicted.shape} and valid "
+            f"{valid.shape}; they must be equal. Compare masks of the same grid."
+        )
+    return truth, predicted, valid
+
+
 def confusion_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
     """Accuracy, precision, recall and F1 from counts.
 
@@ -107,6 +103,10 @@ def confusion_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
         "recall": _share(tp, tp + fn),
         "f1": _share(2 * tp, 2 * tp + fp + fn),
     }
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
 
 
 def landslide_hits(pixels: Any, owners: Any, n_landslides: int, predicted: Any, valid: Any = None) -> dict[str, int]:
@@ -148,17 +148,11 @@ def landslide_hits(pixels: Any, owners: Any, n_landslides: int, predicted: Any, 
 def on_map_and_hit(
     pixels: Any, owners: Any, n_landslides: int, predicted: Any, valid: Any = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which landslides lie on the valid map, and which of these are hit.
-
-    Parameters
-    ----------
-    pixels, owners, n_landslides, predicted, valid
-        As in `landslide_hits`.
+    """Which landslides have a valid pixel, and which a valid pixel that is predicted; as `landslide_hits` takes them.
 
     Returns
     -------
     on_map, hit : ndarray of shape (n_landslides,), bool
-        Whether a landslide has a valid pixel, and one that is predicted.
 
     Examples
     --------
@@ -222,12 +216,10 @@ def hits_by_size(areas_m2: Any, on_map: Any, hit: Any, edges: Any) -> dict[str, 
 
 def _size_limits(edges: Any) -> np.ndarray:
     try:
-        limits = np.asarray(edges)
-    except ValueError:  # ragged
-        limits = np.empty((0, 0))
-    numbers = limits.ndim == 1 and (limits.dtype.kind in "iuf" or not limits.size)
-    limits = limits.astype(float) if numbers else limits
-    if not (numbers and np.isfinite(limits).all() and (limits > 0).all() and (np.diff(limits) > 0).all()):
+        limits = np.asarray(edges, float)
+    except (TypeError, ValueError):
+        limits = np.array([np.nan])
+    if limits.ndim != 1 or not np.isfinite(limits).all() or (np.diff(limits, prepend=0) <= 0).any():
         raise ValueError(
             f"edges={edges!r} are no limits of size classes; they are finite areas in square metres, larger than 0 and "
             "increasing. Give for instance (1000, 10000), and leave out 0 and infinity, which are always there."
@@ -240,12 +232,9 @@ def area_scores(red_m2: float, landslide_m2: float, both_m2: float) -> dict[str,
 
     Parameters
     ----------
-    red_m2 : float
-        Area predicted as landslide.
-    landslide_m2 : float
-        Area of the landslides, ground on several of them counted once.
-    both_m2 : float
-        Area of the intersection.
+    red_m2, landslide_m2, both_m2 : float
+        Area predicted as landslide, area of the landslides (ground on several of them counted once), and area of the
+        intersection.
 
     Returns
     -------
@@ -272,17 +261,8 @@ def area_scores(red_m2: float, landslide_m2: float, both_m2: float) -> dict[str,
 def false_alarm_areas(truth: Any, predicted: Any, valid: Any = None) -> int:
     """Count the connected predicted areas that have no pixel on a landslide.
 
-    Pixels that share an edge are connected; pixels that share only a corner are not.
-
-    Parameters
-    ----------
-    truth, predicted, valid : array-like of bool, shape (rows, cols)
-        As in `confusion_counts`.
-
-    Returns
-    -------
-    int
-        Number of areas.
+    Pixels that share an edge are connected; pixels that share only a corner are not. `truth`, `predicted` and `valid`
+    are masks of shape (rows, cols) as in `confusion_counts`.
 
     Examples
     --------
@@ -302,29 +282,16 @@ def false_alarm_areas(truth: Any, predicted: Any, valid: Any = None) -> int:
 def map_scores(
     pixels: Any, owners: Any, n_landslides: int, *, predicted: Any, valid: Any, valid_km2: float
 ) -> dict[str, float]:
-    """Scores of a map by pixel, by landslide and by false alarm.
+    """Scores of a map by pixel, by landslide and by false alarm: those of `LandslideMap.score` but for `area_scores`.
 
-    Parameters
-    ----------
-    pixels, owners, n_landslides
-        The landslides, as in `landslide_hits`.
-    predicted, valid : array-like of bool, shape (rows, cols)
-        As in `confusion_counts`.
-    valid_km2 : float
-        Ground area of the valid pixels in square kilometres; NaN if unknown.
-
-    Returns
-    -------
-    dict
-        The scores that `sklandslide.LandslideMap.score` describes, but those of `area_scores`.
+    Landslides are given as in `landslide_hits`, masks (rows, cols) as in `confusion_counts`; `valid_km2` is the ground
+    area of the valid pixels, NaN if unknown.
 
     Examples
     --------
     >>> from sklandslide.metrics import map_scores
     >>> red = [[1, 0, 1], [1, 0, 0]]
-    >>> scores = map_scores(
-    ...     [0, 1], [0, 0], 1, predicted=red, valid=[[1, 1, 1], [1, 1, 1]], valid_km2=0.5
-    ... )
+    >>> scores = map_scores([0, 1], [0, 0], 1, predicted=red, valid=[[1, 1, 1], [1, 1, 1]], valid_km2=0.5)
     >>> scores["hit_rate"], scores["recall"], scores["false_alarms_per_km2"]
     (1.0, 0.5, 2.0)
     """

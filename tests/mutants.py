@@ -4,7 +4,7 @@
 tests named beside it. It prints a table, and ends with status 1 where a mutant survives. The working tree is never
 changed. Left out, because no caller can tell them from the original:
 
-- `bands.py`, decibels of the magnitude of power below zero: scenes deliver NaN for it (see power-below-zero-kept).
+- `view.py`, decibels of the magnitude of power below zero: scenes deliver NaN for it (see power-below-zero-kept).
 - `model_selection.py`, ``<= 1.0`` for ``< 1.0``: the tree is asked for distances below 1 and says infinity else.
 - `journal.py`, the tail of a journal not cut off: what is recorded next is written over it.
 - `vectors.py`, ``connectivity=8`` for ``4``: the areas were numbered by their edges before.
@@ -178,12 +178,13 @@ MUTANTS = [
     Mutant("second-date-never-used", "composites.py", "if band in _SECOND_DATE and band not in available",
            "if band in _SECOND_DATE", "test_composites.py"),
     Mutant("missing-band-not-told", "composites.py", "    if missing:", "    if False:", "test_composites.py"),
-    Mutant("difference-with-the-wrong-sign", "features/bands.py", "values[plus] - values[minus[0]]",
+    Mutant("difference-with-the-wrong-sign", "features/view.py", "values[plus] - values[minus[0]]",
            "values[minus[0]] - values[plus]", "features/test_bands_and_patches.py"),
-    Mutant("decibels-of-amplitude", "features/bands.py", "out *= 10", "out *= 20", "features/test_bands_and_patches.py"),
-    Mutant("linear-power-not-converted", "features/bands.py", '== "linear":', '== "power":', "features/test_bands_and_patches.py"),
+    Mutant("decibels-of-amplitude", "features/view.py", "out *= 10", "out *= 20", "features/test_bands_and_patches.py"),
+    Mutant("linear-power-not-converted", "features/view.py", '== "linear":', '== "power":', "features/test_bands_and_patches.py"),
     Mutant("other-units-taken", "features/bands.py", "if expected != found:", "if False:", "features/test_bands_and_patches.py"),
-    Mutant("difference-of-mixed-units", "features/bands.py", "if len(units) > 1:", "if False:", "features/test_bands_and_patches.py"),
+    Mutant("difference-of-mixed-units", "features/bands.py", "for name in band_inputs(band)}) > 1:",
+           "for name in band_inputs(band)}) > 2:", "features/test_bands_and_patches.py"),
     # ---- locations and patches
     Mutant("last-patch-refused", "sampling/locations.py", "(first <= last)", "(first < last)",
            "features/test_bands_and_patches.py sampling/test_locations.py"),
@@ -205,11 +206,11 @@ MUTANTS = [
     Mutant("nodata-in-a-training-patch", "features/patches.py", "if holes.any():", "if False:", "features/test_bands_and_patches.py"),
     # ---- a scene that a model was not made for
     Mutant("pixels-of-another-size-taken", "features/bands.py",
-           "elif tolerance is not None and not sizes_agree(known, size := pixel_size(grid), tolerance):", "elif False:",
+           "if tolerance is None or sizes_agree(self.pixel_size_, size, tolerance):", "if True:",
            f"{CONTRACT}test_pixels_of_another_size_are_refused_or_allowed"),
-    Mutant("values-of-another-kind-taken", "features/patches.py", "if sampler.check_values and known is not None:", "if False:",
+    Mutant("values-of-another-kind-taken", "features/patches.py", "if sampler.check_values and sampler.value_quantiles_ is not None:", "if False:",
            f"{CONTRACT}test_power_declared_as_decibels_is_refused"),
-    Mutant("bands-in-another-order-taken", "features/patches.py", "if (tuple(scene.bands), _units_of(scene)) == (bands, units):",
+    Mutant("bands-in-another-order-taken", "features/patches.py", "if (tuple(scene.bands), units_of(scene)) == (bands, units):",
            "if sorted(scene.bands) == sorted(bands):",
            f"{CONTRACT}test_a_pipeline_without_a_stacker_knows_its_bands_by_order_and_units"),
     Mutant("patch-size-changed-after-fitting", "features/patches.py", "if size != fitted:", "if False:",

@@ -1,7 +1,6 @@
 """The contract that a model carries: a scene that breaks it is refused, by name and with the remedy, or allowed."""
 
 import itertools
-import logging
 import os
 import pickle
 
@@ -453,31 +452,6 @@ def test_every_stacker_inside_a_meta_estimator_is_asked(tmp_path, kind, fault):
         SlidingWindowPredictor(model).predict_map(wrong, tmp_path / "map.tif")
     assert os.listdir(tmp_path) == []
     assert np.isfinite(SlidingWindowPredictor(model).predict_map(scene, tmp_path / "map.tif").probability).all()
-
-
-# --------------------------------------------------------------------------------------------- models of older versions
-
-
-def test_a_model_that_does_not_record_the_contract_still_maps(tmp_path, caplog):
-    scene = scene_of(*RADAR)
-    pipe = fitted("BAA", scene)
-    expected = pipe.predict_proba(some(scene, seed=1))
-    for step, new in ((pipe[0], "pixel_size_tolerance pixel_size_"),
-                      (pipe[1], "check_values bands_ units_ value_quantiles_ patch_size_")):  # fmt: skip
-        for name in new.split():
-            del step.__dict__[name]
-    old = pickle.loads(pickle.dumps(pipe))
-    np.testing.assert_array_equal(old.predict_proba(some(scene, seed=1)), expected)
-    assert old.get_params()["bandstacker__pixel_size_tolerance"] == BandStacker().pixel_size_tolerance
-    assert old.get_params()["patchsampler__check_values"] is True
-    unlike = scene_of(*RADAR, units="linear", declared="dB", transform=Affine(30, 0, 5e5, 0, -30, 4.7e6))
-    contract.say_not_recorded.cache_clear()
-    with caplog.at_level(logging.INFO, "sklandslide"):
-        assert maps(old, unlike, tmp_path) and maps(old, unlike, tmp_path)
-    said = [r.getMessage() for r in caplog.records if "did not record" in r.getMessage()]
-    assert len(said) == 2 and "the size of its pixels" in said[0] and "what its values are like" in said[1]
-    with pytest.raises(BandError, match="undeclared"):  # what it does record is checked
-        old.predict_proba(some(scene_of(*RADAR, declared="nothing")))
 
 
 def test_equal_fits_are_equal_bytes_whatever_was_seen_since():

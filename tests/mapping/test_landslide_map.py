@@ -464,7 +464,7 @@ class TestHitRates:
 
     @pytest.mark.parametrize(
         "edges",
-        [(10_000, 1000), (1000, 1000), (0, 1000), (-5,), (NAN,), (100, math.inf), "1000", 1000, [[1, 2]], [True], None,
+        [(10_000, 1000), (1000, 1000), (0, 1000), (-5,), (NAN,), (100, math.inf), "1000", 1000, [[1, 2]], None,
          ["a"], [1, None], [[1], [2, 3]], [1 + 2j]],
     )  # fmt: skip
     def test_edges_that_are_none(self, small, edges):
