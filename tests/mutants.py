@@ -203,7 +203,7 @@ MUTANTS = [
            "top + height - p, top + height]", "sampling/test_locations.py"),
     Mutant("cut-off-the-blocks", "sampling/regions.py", "(start // step + 1) * step", "start + step",
            f"{CAUGHT}test_what_is_read_at_once_begins_and_ends_between_blocks"),
-    Mutant("nodata-in-a-training-patch", "features/patches.py", "if holes.any():", "if False:", "features/test_bands_and_patches.py"),
+    Mutant("nodata-in-a-training-patch", "features/patches.py", "if not holes.any():", "if True:", "features/test_bands_and_patches.py"),
     # ---- a scene that a model was not made for
     Mutant("pixels-of-another-size-taken", "features/bands.py",
            "if tolerance is None or sizes_agree(self.pixel_size_, size, tolerance):", "if True:",

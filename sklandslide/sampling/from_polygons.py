@@ -144,7 +144,8 @@ def sample_polygons(
         )
     inventory = _inventory(scene, polygons, class_column, positive, id_column)
     xy, polygon = _candidates(scene.grid, inventory, size, stride)
-    X, labels = Locations(scene, xy), inventory.labels[polygon]
+    X = Locations(scene, xy)
+    labels = inventory.labels[polygon]
     fits, valid = _valid(X, size, bands, inventory)
     keep = _draw(valid, polygon, labels, balance, max_per_polygon, check_random_state(random_state))
     empty = np.setdiff1d(np.arange(len(inventory.ids)), polygon[valid])
