@@ -16,11 +16,11 @@ from rasterio.features import rasterize
 from scipy import ndimage
 
 from sklandslide import Scene
-from sklandslide.datasets import _terrain, make_scene
-from sklandslide.datasets._noise import Noise, Seeds, grow, white
-from sklandslide.datasets._radar import MARGIN
-from sklandslide.datasets._site import Look, Site
-from sklandslide.datasets._viewing import View
+from sklandslide.datasets import make_scene, terrain
+from sklandslide.datasets.noise import Noise, Seeds, grow, white
+from sklandslide.datasets.radar import MARGIN
+from sklandslide.datasets.site import Look, Site
+from sklandslide.datasets.viewing import View
 from sklandslide.exceptions import InventoryError, OutputExistsError, SceneError
 from sklandslide.geodata.grid import Window
 
@@ -510,7 +510,7 @@ def test_bands_of_a_window_are_those_of_the_whole(orbit):
 
 def test_a_scene_made_in_several_squares(monkeypatch, tmp_path):
     """Landslides and boxes lie in all of them, the ground goes on across the seams, and files hold the same pixels."""
-    monkeypatch.setattr(_terrain, "CELL", 128)
+    monkeypatch.setattr(terrain, "CELL", 128)
     scene, polygons = make_scene(shape=(300, 200), random_state=5, n_dates=2)
     check_polygons(scene, polygons)
     assert 0.5 * 3.5 * 6 < (polygons["class"] == "landslide").sum() < 1.7 * 3.5 * 6
@@ -535,7 +535,7 @@ def test_nothing_half_written_keeps_its_name(tmp_path, monkeypatch):
             raise OSError("disk full")
         return real(self, window)
 
-    monkeypatch.setattr(_terrain, "CELL", 64)
+    monkeypatch.setattr(terrain, "CELL", 64)
     monkeypatch.setattr(Site, "bands", fail)
     with pytest.raises(OSError, match="disk full"):
         make_scene(shape=(100, 64), random_state=0, directory=tmp_path)

@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 
 from ..exceptions import OutputExistsError, SceneError
 from ..geodata import Grid
-from ._optical import BANDS as OPTICAL
-from ._site import Look, Site, inventory_of
-from ._terrain import cells
+from .optical import BANDS as OPTICAL
+from .site import Look, Site, inventory_of
+from .terrain import cells
 
 if TYPE_CHECKING:
     from ..geodata import Scene
@@ -30,7 +30,7 @@ _CHOICES = {
     "orbit": {"ascending": "looks east", "descending": "looks west", "both": "both"},
     "backscatter": {"sigma0": "on the ellipsoid", "gamma0": "radiometrically terrain-corrected"},
 }
-_GROUND = {"shape": (600, 600), "pixel_size": 10.0, "crs": "EPSG:32654"}  # what simulated ground is by default
+_GROUND = {"shape": (600, 600), "pixel_size": 10.0, "crs": "EPSG:32654"}  # defaults, of simulated ground only
 
 
 def make_scene(
@@ -197,12 +197,8 @@ def make_scene(
 
 def _shape(shape: Any, pixel_size: Any) -> tuple[int, int]:
     """Return the shape as two ints, once it and the size of a pixel are known to be in range."""
-    try:
-        rows, cols = (int(n) for n in shape)
-        whole = bool((rows, cols) == tuple(shape))
-    except (TypeError, ValueError):
-        whole = False
-    if not whole or min(rows, cols) < MIN_SIDE:
+    whole = isinstance(shape, tuple | list) and len(shape) == 2 and all(isinstance(n, int | np.integer) for n in shape)
+    if not whole or min(shape) < MIN_SIDE:
         raise SceneError(
             f"shape is {shape!r}; it has to be two whole numbers of at least {MIN_SIDE} pixels, "
             "which a landslide and other ground 80 m from it need. Give for example shape=(600, 600)."
@@ -213,7 +209,7 @@ def _shape(shape: Any, pixel_size: Any) -> tuple[int, int]:
             f"pixel_size is {pixel_size!r}; the statistics hold for {low:g} to {high:g} m. Give a "
             "number of metres in that range, for example 10."
         )
-    return rows, cols
+    return int(shape[0]), int(shape[1])
 
 
 def _check(density: Any, n_dates: Any, event: Any, incidence: Any, choices: dict[str, Any]) -> None:
@@ -245,7 +241,7 @@ def _real(dem: Any, ground: dict[str, Any]) -> Scene:
     """Real ground as a scene, once its pixels are known to be of a size that the simulator is good for."""
     from ..geodata import Scene
 
-    set_too = [name for name, value in ground.items() if not _is_default(name, value)]
+    set_too = [name for name, value in ground.items() if value != _GROUND[name]]
     if set_too:
         raise SceneError(f"{', '.join(set_too)} cannot be given with dem=, which brings its own grid. Leave it out.")
     scene = dem if isinstance(dem, Scene) else Scene.from_files({"DEM": dem})
@@ -255,11 +251,6 @@ def _real(dem: Any, ground: dict[str, Any]) -> Scene:
             "Give a larger one, or a scene whose first band has finer pixels."
         )
     return scene
-
-
-def _is_default(name: str, value: Any) -> bool:
-    default = _GROUND[name]
-    return bool(tuple(value) == default) if name == "shape" and isinstance(value, tuple | list) else value == default
 
 
 def _grid(shape: tuple[int, int], pixel_size: float, crs: Any) -> Grid:
