@@ -212,3 +212,15 @@ def test_patch_extent_is_the_largest_over_the_scenes():
     X = Locations.concatenate([Locations(a, [[500_100, 4_699_900]]), Locations(b, [[100, -100]])])
     assert X.patch_extent(3) == (90, 60)
     assert list(itertools.chain(X[:1].patch_extent(3))) == [90, 60]
+
+
+def test_each_coordinate_system_has_blocks_of_its_own():
+    """Two scenes with the same numbers for coordinates, in two systems, are two places."""
+    X, y = lattice(400)
+    far, _ = lattice(400, crs="EPSG:32655")
+    assert far.xy.tolist() == X.xy.tolist()
+    half = (X.xy[:, 0] - X.xy[:, 0].min()).max() * 0.6
+    folds = SpatialBlockKFold(3, block_size=(half, 1e9), random_state=0)
+    with pytest.raises(ValueError, match=r"lie in 2 block\(s\)"):
+        list(folds.split(X, y))
+    assert len(list(folds.split(Locations.concatenate([X, far]), np.r_[y, y]))) == 3

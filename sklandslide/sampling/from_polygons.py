@@ -142,7 +142,15 @@ def sample_polygons(
             f"A patch of {size} x {size} pixels does not fit the scene of {scene.grid.shape[0]} x "
             f"{scene.grid.shape[1]} pixels. Use a larger scene or a smaller patch_size."
         )
-    inventory = _inventory(scene, polygons, class_column, positive, id_column)
+    inventory = read_inventory(
+        polygons, scene.grid.crs, class_column=class_column, positive=positive, id_column=id_column
+    )
+    if class_column is not None and inventory.labels.all():
+        raise InventoryError(
+            f"All {len(inventory.ids)} polygons have {class_column} == {positive!r}; a classifier needs both classes. "
+            "Add polygons of other ground, or pass class_column=None to sample landslides alone."
+        )
+    inventory = replace(inventory, geometries=beside(inventory.geometries, scene.grid))
     xy, polygon = _candidates(scene.grid, inventory, size, stride)
     X = Locations(scene, xy)
     labels = inventory.labels[polygon]
@@ -190,18 +198,6 @@ def _positive(value: Any, name: str) -> int:
     if not whole:
         raise SceneError(f"{name}={value!r}: give a whole number of pixels or samples, at least 1.")
     return int(value)
-
-
-def _inventory(scene: Any, polygons: Any, class_column: str | None, positive: Any, id_column: str | None) -> Inventory:
-    inventory = read_inventory(
-        polygons, scene.grid.crs, class_column=class_column, positive=positive, id_column=id_column
-    )
-    if class_column is not None and inventory.labels.all():
-        raise InventoryError(
-            f"All {len(inventory.ids)} polygons have {class_column} == {positive!r}; a classifier needs both classes. "
-            "Add polygons of other ground, or pass class_column=None to sample landslides alone."
-        )
-    return replace(inventory, geometries=beside(inventory.geometries, scene.grid))
 
 
 def _candidates(grid: Any, inventory: Inventory, size: int, stride: int) -> tuple[np.ndarray, np.ndarray]:

@@ -522,3 +522,33 @@ def test_windows_without_equals_looking_at_each(size):
     mask = np.random.default_rng(0).random((12, 15)) < 0.04
     expected = [[not mask[r : r + size, c : c + size].any() for c in range(16 - size)] for r in range(13 - size)]
     assert np.array_equal(windows_without(mask, size), expected)
+
+
+class Read:
+    """A view of nothing but numbers that remembers which windows were read."""
+
+    block_shape = (16, 32)
+
+    def __init__(self, shape):
+        self.pixels, self.windows = np.arange(np.prod(shape), dtype=np.float32).reshape(*shape, 1), []
+
+    def read(self, bands, window):
+        self.windows.append(window)
+        return self.pixels[window.slices]
+
+
+@pytest.mark.parametrize("at_once", [1, 2_000, 2**19])
+def test_what_is_read_at_once_begins_and_ends_between_blocks(monkeypatch, at_once):
+    """However little that is: no block is read twice."""
+    monkeypatch.setattr(regions, "_AT_ONCE", at_once)
+    scene, size = Read((300, 400)), 9
+    first = np.random.default_rng(0).integers([3, 5], [280, 380], (300, 2))
+    for which, pixels, place in regions.regions(scene, first, size):
+        for (row, col), (r, c) in zip(place, first[which], strict=True):
+            assert same(pixels[row : row + size, col : col + size], scene.pixels[r : r + size, c : c + size])
+    times = np.zeros((-(-300 // 16), -(-400 // 32)), int)
+    for window in scene.windows:
+        pairs = zip(window.slices, scene.block_shape, strict=True)
+        times[tuple(slice(s.start // n, -(-s.stop // n)) for s, n in pairs)] += 1
+    assert times.max() == 1
+    assert (len(scene.windows) > 100) == (at_once == 1)

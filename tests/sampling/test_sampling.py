@@ -228,3 +228,9 @@ def test_patch_larger_than_the_scene():
 def test_bad_numbers(options, message):
     with pytest.raises(SceneError, match=message):
         sample_polygons(scene_with(), POLYGONS, **options)
+
+
+def test_a_drawn_sample_is_drawn_once():
+    for seed in range(5):
+        X, y, _ = sample_polygons(scene_with(), POLYGONS, stride=2, balance=True, random_state=seed)
+        assert len({tuple(place) for place in X.xy.tolist()}) == len(X) == 2 * y.sum()
