@@ -12,7 +12,7 @@ from affine import Affine
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from laws import anything, law, shapes, sizes, transforms
+from laws import anything, law, shapes, sizes
 from rasters import centres, grid_of, rotated, same, write
 from scenes import random_scene
 from shapely import affinity
@@ -21,7 +21,7 @@ from shapely.geometry import Polygon, box
 from sklandslide import LandslideMap, Scene
 from sklandslide.exceptions import SceneError
 from sklandslide.geodata import warping
-from sklandslide.geodata.grid import Grid, Window, origins, tiles
+from sklandslide.geodata.grid import Window, tiles
 from sklandslide.mapping.tiles import MapTask, TileLayout
 
 UTM = "EPSG:32654"
@@ -35,77 +35,6 @@ def folder():
 
 
 # -- the grid ---------------------------------------------------------------------------------------------------------
-
-
-@given(transforms(), shapes, st.floats(-50, 90), st.floats(-50, 90))
-@law(150)
-def test_rows_and_columns_and_map_coordinates_undo_each_other(transform, shape, row, col):
-    grid = Grid(None, transform, shape)
-    np.testing.assert_allclose(grid.rowcol(grid.xy(row, col)), [row, col], atol=1e-6)
-    np.testing.assert_allclose(
-        grid.xy(row, col), np.array(rasterio.transform.xy(transform, row, col, offset="ul")).ravel()
-    )
-    left, bottom, right, top = grid.bounds
-    x, y = np.array([grid.xy(r, c) for r in (0, shape[0]) for c in (0, shape[1])]).T
-    assert (left, bottom, right, top) == (x.min(), y.min(), x.max(), y.max())
-
-
-@given(transforms(), st.floats(-20, 60), st.floats(-20, 60), sizes, sizes)
-@example(Affine(10, 0, 0, 0, -10, 0), 5.5, 5.5, 2, 3)
-@law(200)
-def test_a_patch_holds_every_smaller_one_and_its_own_location(transform, row, col, one, other):
-    grid = Grid(None, transform, (40, 40))
-    small, large = sorted((one, other))
-    xy = grid.xy([row], [col])
-    inner, outer = grid.window_origins(xy, small)[0], grid.window_origins(xy, large)[0]
-    assert (outer <= inner).all() and (inner + small <= outer + large).all()
-    # The location lies in the patch; an even patch may have it half a pixel from its middle at most, an odd one too.
-    assert (np.abs(inner + small / 2 - [row, col]) <= 0.5 + 1e-5).all()
-    if small % 2:
-        assert (inner + small // 2 <= np.array([row, col]) + 1e-5).all()
-
-
-@given(transforms(), st.integers(0, 30), st.integers(0, 30), sizes)
-@law(150)
-def test_the_patch_about_the_centre_of_a_window_is_the_window(transform, row, col, size):
-    grid = Grid(None, transform, (60, 60))
-    centre = grid.xy(row + size / 2, col + size / 2)
-    assert grid.window_origins([centre], size)[0].tolist() == [row, col]
-    cropped = grid.crop(Window(row, col, 20, 20))
-    assert cropped.window_origins([centre], size)[0].tolist() == [0, 0]
-    # About the centre of a pixel: that pixel is the middle, or the upper left one of the four in the middle.
-    pixel = grid.xy(row + 0.5, col + 0.5)
-    upper = (size - 1) // 2
-    assert grid.window_origins([pixel], size)[0].tolist() == [row - upper, col - upper]
-
-
-@given(transforms(), shapes, sizes, sizes, st.data())
-@law(150)
-def test_a_pixel_of_the_map_has_its_centre_at_the_centre_of_its_window(transform, shape, size, step, data):
-    grid = Grid(None, transform, shape)
-    windows = [(r, c) for r in range(0, shape[0] - size + 1, step) for c in range(0, shape[1] - size + 1, step)]
-    if not windows:
-        with pytest.raises(SceneError, match="does not fit"):
-            grid.map_grid(size, step)
-        return
-    on_map = grid.map_grid(size, step)
-    assert on_map.shape == (len({r for r, _ in windows}), len({c for _, c in windows}))
-    assert [list(origins(n, size, step)) for n in shape] == [sorted(set(v)) for v in zip(*windows, strict=True)]
-    row, col = data.draw(st.sampled_from(windows))
-    here = grid.rowcol(on_map.xy(row // step + 0.5, col // step + 0.5))
-    np.testing.assert_allclose(here, [row + size / 2, col + size / 2], atol=1e-5)
-    np.testing.assert_allclose(np.array(on_map.pixel_extent), step * np.array(grid.pixel_extent), rtol=1e-12)
-
-
-@given(shapes, st.integers(1, 45))
-@law(100)
-def test_tiles_hold_each_pixel_once(shape, side):
-    seen = np.zeros(shape, int)
-    for tile in tiles(shape, side):
-        assert 0 < tile.height <= side and 0 < tile.width <= side
-        assert tile.row_off + tile.height <= shape[0] and tile.col_off + tile.width <= shape[1]
-        seen[tile.slices] += 1
-    assert (seen == 1).all()
 
 
 @given(shapes, st.integers(1, 20), st.data())
@@ -133,32 +62,6 @@ def test_a_part_of_a_map_sees_the_pixels_of_all_its_windows_and_no_others(rows, 
     r, c = np.nonzero(seen)
     assert (source.row_off, source.col_off) == (r.min(), c.min())
     assert (source.row_off + source.height, source.col_off + source.width) == (r.max() + 1, c.max() + 1)
-
-
-pairs = st.tuples(st.integers(-3, 45), st.integers(-3, 45))
-
-
-@given(shapes, pairs, pairs)
-@law(150)
-def test_a_window_is_the_same_in_every_form_or_refused_in_every_form(shape, rows, cols):
-    height, width = rows[1] - rows[0], cols[1] - cols[0]
-    forms = [
-        Window(rows[0], cols[0], height, width),
-        (rows, cols),
-        [list(rows), list(cols)],
-        np.array([rows, cols]),
-        (tuple(map(float, rows)), tuple(map(np.int16, cols))),
-    ]
-    if height >= 0 and width >= 0:
-        forms.append(rasterio.windows.Window(cols[0], rows[0], width, height))
-    fits = 0 <= rows[0] < rows[1] <= shape[0] and 0 <= cols[0] < cols[1] <= shape[1]
-    for form in forms:
-        if fits:
-            assert Window.from_any(form, shape) == forms[0]
-            assert np.zeros(shape)[Window.from_any(form, shape).slices].shape == (height, width)
-        else:
-            with pytest.raises(SceneError, match="window"):
-                Window.from_any(form, shape)
 
 
 @given(anything)

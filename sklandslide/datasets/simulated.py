@@ -203,38 +203,26 @@ def _shape(shape: Any, pixel_size: Any) -> tuple[int, int]:
             f"shape is {shape!r}; it has to be two whole numbers of at least {MIN_SIDE} pixels, "
             "which a landslide and other ground 80 m from it need. Give for example shape=(600, 600)."
         )
-    low, high = PIXEL_SIZES
-    if not _is_number(pixel_size) or not low <= pixel_size <= high:
-        raise SceneError(
-            f"pixel_size is {pixel_size!r}; the statistics hold for {low:g} to {high:g} m. Give a "
-            "number of metres in that range, for example 10."
-        )
+    _require_number("pixel_size", pixel_size, *PIXEL_SIZES, "m, for which the statistics hold: for example 10")
     return int(shape[0]), int(shape[1])
 
 
 def _check(density: Any, n_dates: Any, event: Any, incidence: Any, choices: dict[str, Any]) -> None:
-    if not _is_number(density) or not 0 < density <= 50:
-        raise SceneError(
-            f"density is {density!r}; it has to be landslides per km2, above 0 and up to 50. Give "
-            "for example the default, 3.5."
-        )
+    _require_number("density", density, 0.01, 50, "landslides per km2: for example the default, 3.5")
+    _require_number("incidence", incidence, *INCIDENCES, "degrees; Sentinel-1 looks at 29 to 46")
     if not isinstance(n_dates, int | np.integer) or n_dates not in (2, 3):
         raise SceneError(f"n_dates is {n_dates!r}; it has to be 2 (before, after) or 3 (a second date after).")
     if isinstance(event, bool) or not isinstance(event, int | np.integer) or event < 0:
         raise SceneError(f"event is {event!r}; it has to be the number of an event: 0, 1, 2 and so on.")
-    low, high = INCIDENCES
-    if not _is_number(incidence) or not low <= incidence <= high:
-        raise SceneError(
-            f"incidence is {incidence!r}; it has to be degrees from {low:g} to {high:g}. Sentinel-1 looks at 29 to 46."
-        )
     for name, value in choices.items():
         if not isinstance(value, str) or value not in _CHOICES[name]:
             known = " or ".join(f"{choice!r} ({meaning})" for choice, meaning in _CHOICES[name].items())
             raise SceneError(f"{name} is {value!r}; it has to be {known}.")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
+def _require_number(name: str, value: Any, low: float, high: float, unit: str) -> None:
+    if not isinstance(value, int | float | np.integer | np.floating) or not low <= value <= high:
+        raise SceneError(f"{name} is {value!r}; it has to be a number from {low:g} to {high:g} {unit}.")
 
 
 def _real(dem: Any, ground: dict[str, Any]) -> Scene:

@@ -45,25 +45,18 @@ class Facts:
         self.number = rasterize(numbered, self.scene.grid.shape, transform=self.scene.grid.transform, dtype="int32")
         self.inside = np.isin(self.number, np.flatnonzero(self.landslide) + 1)
 
-    def difference(self, pol, date="after"):
-        return self.band[f"{pol}_{date}"] - self.band[f"{pol}_before"]
+    def change(self, date="after"):
+        return self.band[f"VV_{date}"] - self.band["VV_before"]
 
-    def per_polygon(self, image, statistic=ndimage.mean, least=1):
-        """Statistic of the landslides and of the others that have at least so many pixels."""
-        index = np.arange(1, len(self.polygons) + 1)
-        enough = np.bincount(self.number.ravel(), minlength=len(index) + 1)[1:] >= least
-        values = np.full(len(index), np.nan)
-        values[enough] = statistic(image, self.number, index[enough])
-        return values[self.landslide & enough], values[~self.landslide & enough]
+    def per_polygon(self, image):
+        """Means of the landslides and of the others."""
+        means = ndimage.mean(image, self.number, np.arange(1, len(self.polygons) + 1))
+        return means[self.landslide], means[~self.landslide]
 
 
 @pytest.fixture(scope="module")
 def default():
     return Facts(0)
-
-
-def d_prime(a, b):
-    return (a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2)
 
 
 def auc(positive, negative):
@@ -183,16 +176,12 @@ def test_existing_files_are_kept_unless_overwrite(tmp_path, small):
         make_scene(**SMALL, directory=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["Red.tif"]
     assert (tmp_path / "Red.tif").read_text() == "mine"
+    with pytest.raises(OutputExistsError, match="is a file"):
+        make_scene(**SMALL, directory=tmp_path / "Red.tif")
     make_scene(shape=(64, 64), n_dates=2, random_state=4, directory=tmp_path, overwrite=True)
     scene, polygons = make_scene(**SMALL, directory=tmp_path, overwrite=True)
     assert np.array_equal(scene.read("Red"), small[0].read("Red"))
     assert len(geopandas.read_file(tmp_path / "polygons.gpkg")) == len(polygons)
-
-
-def test_directory_that_is_a_file(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputExistsError, match="is a file"):
-        make_scene(**SMALL, directory=tmp_path / "file")
 
 
 # --- polygons --------------------------------------------------------------------------------------
@@ -242,12 +231,8 @@ def test_density_is_per_area():
     assert 40 <= (many["class"] == "landslide").sum() <= 72
 
 
-def test_sizes_and_shapes_as_in_iburi(default):
+def test_landslides_have_shapes_as_in_iburi_and_all_bearings(default):
     landslides = default.polygons[default.landslide]
-    small, middle, large = np.percentile(landslides.area, [10, 50, 90])
-    assert 700 <= small <= 1800
-    assert 3000 <= middle <= 6000
-    assert 18_000 <= large <= 45_000
     corners = np.array([np.array(b.exterior.coords) for b in landslides.minimum_rotated_rectangle()])
     sides = np.hypot(*np.moveaxis(np.diff(corners[:, :3], axis=1), -1, 0))
     assert 1.5 <= np.median(sides.max(1) / sides.min(1)) <= 2.5
@@ -273,50 +258,7 @@ def test_landslides_run_down_the_slope(default):
     assert np.median(cosines) > 0.85  # 0.71 for any bearing
 
 
-def test_landslides_lie_on_slopes(default):
-    slope = default.band["Slope"]
-    assert 16.5 <= np.median(slope[default.inside]) <= 21  # Iburi: 18.7
-    assert 12.5 <= np.median(slope[~default.inside]) <= 15  # Iburi: 13.7
-
-
 # --- radar -----------------------------------------------------------------------------------------
-
-
-def test_levels_of_backscatter(default):
-    """Rain and snow move a date by 0.8 dB, standard deviation, from the levels of Hokkaido."""
-    for date in ("before", "after", "after2"):
-        assert np.median(default.band[f"VV_{date}"]) == pytest.approx(-7.3, abs=2.4)
-        assert np.median(default.band[f"VH_{date}"]) == pytest.approx(-13.2, abs=2.4)
-
-
-@pytest.mark.parametrize(("pol", "low", "high"), [("VV", 2.1, 2.8), ("VH", 2.5, 3.1)])
-@pytest.mark.parametrize("date", ["after", "after2"])
-def test_difference_of_dates_is_speckle_as_measured(default, pol, low, high, date):
-    difference = default.difference(pol, date)
-    assert low <= difference[~default.inside].std() <= high
-    for axis in (0, 1):
-        assert 0.4 <= lag_one(difference, axis) <= 0.5
-
-
-def test_speckle_of_both_polarisations_and_of_dates_is_related(default):
-    vv, vh = default.difference("VV"), default.difference("VH")
-    assert 0.18 <= np.corrcoef(vv.ravel(), vh.ravel())[0, 1] <= 0.30
-    # Relief and cover last over the dates, so levels go together far more than speckle alone would.
-    assert np.corrcoef(default.band["VV_before"].ravel(), default.band["VV_after"].ravel())[0, 1] > 0.6
-
-
-def test_landslides_are_not_plain_in_the_radar_mean(default):
-    for pol in ("VV", "VH"):
-        inside, other = default.per_polygon(default.difference(pol), least=20)
-        assert abs(d_prime(inside, other)) < 0.6
-
-
-@pytest.mark.parametrize(("pol", "widest"), [("VV", 5.2), ("VH", 5.4)])
-def test_landslides_widen_the_spread_of_the_difference(default, pol, widest):
-    difference = default.difference(pol)
-    inside, other = default.per_polygon(difference, ndimage.standard_deviation, least=20)
-    assert d_prime(inside, other) > 0.8
-    assert difference[default.inside].std() < widest
 
 
 @pytest.mark.slow
@@ -333,23 +275,15 @@ def test_calibration_against_the_real_data(tmp_path):
 
 
 def test_change_stays_on_the_second_date(default):
-    smooth = [ndimage.uniform_filter(default.difference("VV", d), 3) for d in ("after", "after2")]
+    smooth = [ndimage.uniform_filter(default.change(d), 3) for d in ("after", "after2")]
     later = default.band["VV_after2"] - default.band["VV_after"]
     assert np.corrcoef(smooth[0][default.inside], smooth[1][default.inside])[0, 1] > 0.7
-    assert later[default.inside].std() < 0.85 * default.difference("VV")[default.inside].std()
-
-
-def test_thresholds_on_radar_pixels_find_little(default):
-    """Literature on Hokkaido reaches F1 0.56 to 0.59 with whole networks."""
-    vv, vh = default.difference("VV"), default.difference("VH")
-    scores = [vv, -vv, np.abs(vv), np.abs(ndimage.uniform_filter(vv, 5)), vv**2 + vh**2]
-    for score in [*scores, ndimage.uniform_filter(vv**2 + vh**2, 7)]:
-        assert best_f1(score, default.inside) <= 0.65
+    assert later[default.inside].std() < 0.85 * default.change()[default.inside].std()
 
 
 def test_landslides_show_in_the_texture_of_the_difference(default):
     """Hard, yet not hopeless: otherwise nothing could be learnt."""
-    power = ndimage.uniform_filter(default.difference("VV") ** 2, 9)
+    power = ndimage.uniform_filter(default.change() ** 2, 9)
     rng = np.random.default_rng(0)
     inside = rng.choice(power[default.inside], 1000)
     assert auc(inside, rng.choice(power[~default.inside], 1000)) > 0.8
@@ -405,9 +339,7 @@ def test_view_of_a_slope_in_the_plane_of_incidence(slope):
 
 def test_layover_is_bright_and_shadow_is_shadow():
     assert view_of(45, 37.5)[1] == pytest.approx(10 * np.log10(8))  # steeper than the incidence angle
-    assert view_of(36, 37.5)[1] == pytest.approx(10 * np.log10(8))  # nearly
     assert view_of(-60, 37.5)[2]
-    assert not view_of(-30, 37.5)[2]
 
 
 def test_another_incidence_changes_the_radar_alone(small):
@@ -449,12 +381,6 @@ def test_noise_is_standard_normal_and_smoother_with_beta(beta):
     assert np.std(fields) == pytest.approx(1, abs=0.12)
     assert np.mean(fields) == pytest.approx(0, abs=0.15)
     assert lag_one(fields[0], 0) > {2.2: 0.5, 3.6: 0.95, 6.0: 0.99}[beta]
-
-
-def test_streams_are_their_own():
-    a, b = (white((Seeds(0) / name).key, Window(0, 0, 64, 64)) for name in ("a", "b"))
-    assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.05
-    assert abs(np.corrcoef(a.ravel(), white((Seeds(1) / "a").key, Window(0, 0, 64, 64)).ravel())[0, 1]) < 0.05
 
 
 def test_bands_of_a_window_are_those_of_the_whole():
@@ -632,9 +558,9 @@ def test_reflectance_of_landslides_as_in_iburi(default):
     [
         ({"shape": (63, 64)}, r"shape is \(63, 64\).*at least 64"),
         ({"shape": (100, 100.5)}, "whole numbers"),
-        ({"pixel_size": 0}, "pixel_size is 0.*5 to 30 m"),
+        ({"pixel_size": 0}, "pixel_size is 0.*from 5 to 30 m"),
         ({"pixel_size": "10"}, "pixel_size is '10'"),
-        ({"density": 0}, "density is 0.*above 0"),
+        ({"density": 0}, "density is 0.*from 0.01 to 50"),
         ({"n_dates": 1}, "n_dates is 1.*2 .*or 3"),
         ({"units": "db"}, "units is 'db'.*'dB'.*'linear'"),
         ({"crs": "EPSG:4326"}, "projected system in metres"),

@@ -100,16 +100,6 @@ def test_every_composite_has_its_bands_in_order(composite):
         np.testing.assert_allclose(pixels[..., band], np.broadcast_to(expected, (12, 12)), rtol=1e-5)
 
 
-def test_default_composite_is_baa():
-    assert BandStacker().fit(middle(constant_scene(*ALL))).bands_ == ("VV_before", "VV_after", "VV_after2")
-
-
-def test_a_tuple_and_an_array_of_names_are_lists_too():
-    X = middle(constant_scene(*ALL))
-    for names in (("Red", "Blue"), np.array(["Red", "Blue"])):
-        assert BandStacker(names).fit(X).bands_ == ("Red", "Blue")
-
-
 NAMES = st.sampled_from(["VV_before", "VV_after", "VH_after", "DEM", "Red"])
 RECIPES = st.lists(
     NAMES | st.tuples(NAMES, NAMES).map(" - ".join) | st.tuples(NAMES, NAMES).map("-".join), min_size=1, max_size=5
@@ -313,14 +303,6 @@ def test_patches_are_slices(size):
     np.testing.assert_array_equal(patches, expected)
 
 
-def test_scenes_with_other_numbers_of_bands_point_to_the_stacker():
-    one, two = random_scene()[0], random_scene(bands=("Red", "Green"))[0]
-    with pytest.raises(
-        BandError, match=r"bands Red, Green, Blue; those of this scene have Red, Green\. Put a BandStacker"
-    ):
-        PatchSampler(patch_size=3).fit_transform(Locations.concatenate([middle(one), middle(two)]))
-
-
 def test_a_patch_with_nodata_is_refused_with_its_place():
     _, pixels = random_scene()
     bands = {name: pixels[..., i].copy() for i, name in enumerate(("Red", "Green"))}
@@ -332,17 +314,6 @@ def test_a_patch_with_nodata_is_refused_with_its_place():
     # three pixels about (22, 22) do not reach the hole, nor do the bands without it
     assert PatchSampler(patch_size=3).fit_transform(X[[0, 2]]).shape == (2, 3, 3, 2)
     assert make_pipeline(BandStacker(["Red"]), PatchSampler(patch_size=5)).fit_transform(X).shape == (3, 5, 5, 1)
-
-
-def test_stacked_patches_are_slices_of_the_stack():
-    rng = np.random.default_rng(0)
-    bands = {name: rng.random((30, 30)) + 0.1 for name in ("VV_before", "VV_after")}
-    scene = Scene.from_arrays(bands, transform=Affine(1, 0, 0, 0, -1, 30), units=dict.fromkeys(bands, "linear"))
-    X = Locations(scene, scene.grid.xy([8.5, 20.5], [9.5, 14.5]))
-    patches = make_pipeline(BandStacker("BAC"), PatchSampler(patch_size=5)).fit_transform(X)
-    before, after = (10 * np.log10(bands[name]) for name in bands)
-    whole = np.stack([before, after, after - before], axis=-1)
-    np.testing.assert_allclose(patches, [whole[6:11, 7:12], whole[18:23, 12:17]], atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [0, 2.5, None])

@@ -206,14 +206,6 @@ def test_equal_scenes_are_one():
     assert X.xy[:, 0].tolist() == [0, 1, 2]
 
 
-def test_rows_stay_where_they_are_when_scenes_are_mapped(X):
-    cropped = X.map_scenes(lambda scene: scene.crop(None, ["B1"]))
-    assert [scene.bands for scene in cropped.scenes] == [("B1",), ("B1",)]
-    assert np.array_equal(cropped.xy, X.xy)
-    assert np.array_equal(cropped.scene_index, X.scene_index)
-    assert X.scenes[0].bands == ("B0", "B1")
-
-
 def test_pickling_keeps_rows_and_scenes(X):
     assert repr(X).startswith("<7 Locations on 2 scene(s)\n <Scene 60 x 70 pixels, EPSG:32654, bands B0, B1>")
     again = pickle.loads(pickle.dumps(X))
@@ -287,17 +279,6 @@ def test_the_size_of_a_region_does_not_matter(monkeypatch, region):
     assert same(read_patches(X, 9), np.stack([whole[r : r + 9, c : c + 9] for r, c in first]))
     expected = [np.isfinite(whole[r : r + 9, c : c + 9]).all() for r, c in first]
     assert valid_patches(X, 9)[1].tolist() == expected
-
-
-def test_patches_come_from_scenes_larger_than_a_region():
-    scene = noise_scene((1100, 1300), bands=1)
-    whole = scene.read()
-    rng = np.random.default_rng(0)
-    first = np.vstack(
-        [random_sites(rng, scene, 24, 300), [[511, 511], [512, 512], [500, 1020], [488, 489], [1023, 1024]]]
-    )
-    patches = read_patches(Locations(scene, about(scene, first, 24)), 24)
-    assert same(patches, np.stack([whole[r : r + 24, c : c + 24] for r, c in first]))
 
 
 # What is read of files
