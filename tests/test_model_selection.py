@@ -24,6 +24,30 @@ def lattice(n=1200, seed=0, shape=(400, 500), transform=UTM, crs="EPSG:32654", m
     return Locations(scene, scene.grid.xy(rows + 0.5, cols + 0.5)), y
 
 
+@pytest.mark.parametrize(
+    ("transform", "crs"),
+    [(UTM, "EPSG:32654"), (Affine(9e-5, 0, 141.9, 0, -7e-5, 42.7), "EPSG:4326")],
+    ids=["square", "geographic"],
+)
+def test_no_training_patch_shares_a_pixel_with_a_test_patch(transform, crs):
+    X, y = lattice(transform=transform, crs=crs)
+    block = tuple(60 * e for e in X.patch_extent(1))
+
+    def apart(folds):
+        first = X.scenes[0].grid.window_origins(X.xy, 25)
+        return [np.abs(first[train][:, None] - first[test]).max(axis=-1).min() for train, test in folds.split(X, y)]
+
+    assert min(apart(SpatialBlockKFold(3, block_size=block, buffer=X.patch_extent(25), random_state=0))) >= 25
+    assert min(apart(SpatialBlockKFold(3, block_size=block, random_state=0))) < 25
+
+
+def test_polygons_are_kept_whole():
+    X, y = lattice()
+    groups = (X[:, 0] // 170).astype(int) * 100 + (X[:, 1] // 230).astype(int)  # do not fit into the blocks
+    for train, test in SpatialBlockKFold(3, block_size=400, buffer=20, random_state=0).split(X, y, groups):
+        assert not set(groups[train]) & set(groups[test])
+
+
 @given(
     transforms(),
     st.integers(0, 20),
@@ -71,23 +95,6 @@ def test_folds_part_the_samples_and_share_no_pixel(transform, seed, n_splits, si
         assert set(rest[distance[rest] > 1 + 1e-9]) <= set(train)
     for (a, b), (c, d) in zip(splits, folds.split(X, y, groups), strict=True):
         assert np.array_equal(a, c) and np.array_equal(b, d)
-
-
-@pytest.mark.parametrize(
-    ("transform", "crs"),
-    [(UTM, "EPSG:32654"), (Affine(9e-5, 0, 141.9, 0, -7e-5, 42.7), "EPSG:4326")],
-    ids=["square", "geographic"],
-)
-def test_no_training_patch_shares_a_pixel_with_a_test_patch(transform, crs):
-    X, y = lattice(transform=transform, crs=crs)
-    block = tuple(60 * e for e in X.patch_extent(1))
-
-    def apart(folds):
-        first = X.scenes[0].grid.window_origins(X.xy, 25)
-        return [np.abs(first[train][:, None] - first[test]).max(axis=-1).min() for train, test in folds.split(X, y)]
-
-    assert min(apart(SpatialBlockKFold(3, block_size=block, buffer=X.patch_extent(25), random_state=0))) >= 25
-    assert min(apart(SpatialBlockKFold(3, block_size=block, random_state=0))) < 25
 
 
 def test_random_folds_share_pixels_nearly_everywhere():

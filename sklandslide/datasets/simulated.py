@@ -134,28 +134,16 @@ def make_scene(
 
     Notes
     -----
-    **What it is.** Reflectance, slopes and landslide sizes come from Atsuma in Iburi, Hokkaido
-    (Sentinel-2 and AW3D30 [1]_), levels of VV and VH and what a landslide does to them from 7147
-    labelled patches [2]_, looks and autocorrelation of speckle from RTC-S1 time series [3]_.
-    ``python benchmarks/calibrate_scene.py`` prints each statistic beside the measured one.
+    Reflectance, slopes and landslide sizes come from Atsuma in Iburi, Hokkaido (Sentinel-2 and AW3D30 [1]_), levels of
+    VV and VH and what a landslide does to them from 7147 labelled patches [2]_, looks and autocorrelation of speckle
+    from RTC-S1 time series [3]_. ``benchmarks/calibrate_scene.py`` prints each statistic beside the measured one.
 
-    Backscatter follows land cover and the local incidence angle; slopes that face the radar hold more
-    ground in a range cell and are brighter (foreshortening, layover), those behind are darker or in
-    shadow. From date to date the weather changes the whole scene and districts of it, farming the
-    fields, and speckle keeps a tenth of itself. A landslide strips the forest, so that its
-    edges brighten or darken with their bearing, roughens the ground, and leaves a surface that falls
-    off faster with incidence than forest. As in the real patches this hardly moves the *mean* of the
-    radar difference; it widens its *spread*, differently by aspect, and stays on the second date. A
-    threshold on single pixels of the difference finds next to nothing. Optically landslides are
-    plain, though ploughed fields are bare as well. The polygons follow the debris only roughly, as
-    hand-drawn ones do.
+    As in the real patches a landslide hardly moves the *mean* of the radar difference; it widens its *spread*,
+    differently by aspect, and stays on the second date. Optically landslides are plain, though ploughed fields are bare
+    as well. Real ground gets its land cover from its slope: forest, and fields where it is flat.
 
-    **What it is not.** Layover is bright but stays where it is; shadow is cast by a slope on itself only.
-    There are no orbits but two, no rivers that run downhill, roads, clouds, vegetation that grows; the
-    terrain has no geology, landslides leave the DEM as it was, and debris scatters by a rule of thumb
-    rather than by electromagnetic theory. Real ground gets its land cover from its slope: forest, and fields
-    where it is flat. An accuracy on this scene says that software works. It says nothing about
-    accuracy on real landslides.
+    An accuracy on this scene says that software works. It says nothing about accuracy on real landslides. What
+    the simulator leaves out stands in the documentation under "What the simulator is, and what it is not".
 
     References
     ----------

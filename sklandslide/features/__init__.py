@@ -2,8 +2,8 @@
 
 from .augmentation import AugmentedPatches, Augmenter, Ranges
 from .bands import BandStacker
-from .contract import size_text
-from .patches import PatchSampler, patch_side, require_scene
+from .contract import require_scene, size_text
+from .patches import PatchSampler, patch_side
 from .threads import cores, share_of_cores
 from .variants import drawn_maps, random_variants, resampled
 from .view import CompositeView

@@ -1,4 +1,4 @@
-"""Whether a scene is like what a model was fitted on: the size of its pixels, and what its values are like.
+"""Whether a scene is like what a model was fitted on: size of its pixels, bands, units, and what its values are like.
 
 Nothing is refused here but what is beyond doubt: a lake, a desert or another season is no wrong scene,
 power declared as decibels is one.
@@ -6,17 +6,29 @@ power declared as decibels is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from ..composites import band_inputs
 from ..exceptions import BandError
-from ..geodata import Grid, metres_at_centre
-from .view import declared
+from ..geodata import Grid, Window, evenly, keeping_open, metres_at_centre, require_power
+from .view import CompositeView, declared, scene_behind, units_of
 
-__all__ = ["ENOUGH", "pixel_size", "places", "quantiles_of", "require_like", "size_text", "sizes_agree"]
+__all__ = [
+    "ENOUGH",
+    "explain_nodata",
+    "pixel_size",
+    "quantiles_of",
+    "require_bands",
+    "require_like",
+    "require_scene",
+    "require_values",
+    "size_text",
+    "sizes_agree",
+]
 
 # Fewer patches, or pixels spread over a scene, than these are too few to judge by.
 ENOUGH = 16
@@ -58,7 +70,68 @@ def size_text(size: tuple[float, float]) -> str:
     return f"{size[0]:.4g} x {size[1]:.4g} m"
 
 
-def places(shape: tuple[int, int]) -> Iterator[np.ndarray]:
+def require_scene(samplers: Iterable[Any], views: Iterable[Any]) -> None:
+    """Raise BandError if the pixels of a scene cannot be what samplers were fitted on. Some hundred are read.
+
+    `views` are all that the samplers may be given of the scene; a sampler is given the one with its bands.
+    """
+    by_bands = {tuple(view.bands): view for view in views}
+    seen: dict[tuple[str, ...], np.ndarray] = {}
+    with keeping_open():
+        for sampler in samplers:
+            if not hasattr(sampler, "bands_"):  # one that is used without being fitted
+                continue
+            bands = sampler.bands_
+            for view in by_bands.values():
+                if not isinstance(view, CompositeView):  # a stacker looks at the bands and units of its own
+                    require_bands(bands, sampler.units_, view)
+            if bands in by_bands and sampler.check_values:
+                if bands not in seen:
+                    seen[bands] = _spread_values(by_bands[bands])
+                if len(seen[bands]) >= ENOUGH:
+                    require_values(sampler, by_bands[bands], seen[bands])
+
+
+def require_bands(bands: tuple[str, ...], units: tuple[str | None, ...], scene: Any) -> None:
+    """Raise BandError if a scene's patches have other bands than they had, or the same in another order or units."""
+    if (tuple(scene.bands), units_of(scene)) == (bands, units):
+        return
+
+    def listed(names: Any, of: Any) -> str:
+        return ", ".join(name + (f" [{unit}]" if unit else "") for name, unit in zip(names, of, strict=True))
+
+    raise BandError(
+        f"The patches had the bands {listed(bands, units)}; those of this scene have "
+        f"{listed(scene.bands, units_of(scene))}. Put a BandStacker before the PatchSampler: it takes bands "
+        "by name, and converts units."
+    )
+
+
+def require_values(sampler: Any, scene: Any, values: np.ndarray) -> None:
+    """Raise BandError if these values of a scene, without NaN, cannot be what the sampler was fitted on."""
+    if sampler.check_values and sampler.value_quantiles_ is not None:
+        require_like(sampler.bands_, sampler.units_, sampler.value_quantiles_, values, scene)
+
+
+def explain_nodata(view: Any, at: np.ndarray) -> None:
+    """Raise BandError if pixels, shape (n, 2), are nodata because decibels were declared as power."""
+    inputs = tuple(name for band in view.bands for name in band_inputs(band))
+    require_power(scene_behind(view), inputs, *np.floor(at).astype(int).T.tolist())
+
+
+def _spread_values(view: Any) -> np.ndarray:
+    """Values of pixels spread over a scene, shape (n, bands), without nodata: few where there is little else."""
+    for at in _places(view.grid.shape):
+        values = np.concatenate([view.read(None, Window(row, col, 1, 1))[0] for row, col in at.tolist()])
+        missing = np.isnan(values).any(axis=1)
+        if missing.sum() > len(missing) / 2:
+            explain_nodata(view, at[np.flatnonzero(missing)[evenly(missing.sum())]])
+        if (~missing).sum() >= ENOUGH:
+            break
+    return values[~missing]
+
+
+def _places(shape: tuple[int, int]) -> Iterator[np.ndarray]:
     """Rows and columns (n, 2) of pixels spread over a grid: 64, and then, for scenes that are mostly nodata, 1024."""
     for side in (8, 32):
         rows, cols = (((np.arange(min(side, n)) + 0.5) * n / min(side, n)).astype(np.int64) for n in shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -11,14 +11,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_memory
 
-from ..composites import band_inputs
-from ..exceptions import BandError, NoValidDataError, SklandslideError
-from ..geodata import Window, evenly, keeping_open, require_power
+from ..exceptions import NoValidDataError, SklandslideError
+from ..geodata import evenly
 from ..sampling import Locations, read_patches, valid_patches
-from .contract import ENOUGH, places, quantiles_of, require_like
-from .view import CompositeView, require_locations, scene_behind, units_of, was_checked
+from .contract import ENOUGH, explain_nodata, quantiles_of, require_bands, require_like, require_values
+from .view import require_locations, units_of, was_checked
 
-__all__ = ["PatchSampler", "patch_side", "require_scene"]
+__all__ = ["PatchSampler", "patch_side"]
 
 # Pixels of a patch along each side that its values are known by.
 _ACROSS = 7
@@ -134,7 +133,7 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         scene = require_locations(X, self).scenes[0]
         bands, units = tuple(scene.bands), units_of(scene)
         for other in X.scenes[1:]:
-            _require_bands(bands, units, other)
+            require_bands(bands, units, other)
         self.n_features_in_, self.patch_size_ = 2, int(self.patch_size)
         self.bands_, self.units_ = bands, units
         self.value_quantiles_: tuple[tuple[float, ...], ...] | None = None
@@ -168,7 +167,7 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         X, size = require_locations(X, self), patch_side(self)
         fitted = hasattr(self, "bands_")
         for scene in X.scenes if fitted else ():
-            _require_bands(self.bands_, self.units_, scene)
+            require_bands(self.bands_, self.units_, scene)
         read = read_patches
         if self.memory is not None and any(scene.files for scene in X.scenes):
             read = check_memory(self.memory).cache(read_patches)
@@ -177,7 +176,7 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         if fitted:
             for scene, rows in _by_scene(X):
                 if not was_checked(scene) and len(rows) >= ENOUGH:
-                    _require_values(self, scene, _some_values(patches, rows))
+                    require_values(self, scene, _some_values(patches, rows))
         return patches
 
     def _refuse_holes(self, X: Locations, patches: np.ndarray) -> None:
@@ -185,7 +184,7 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         if not holes.any():
             return
         for scene, rows in _by_scene(X[holes]):
-            _require_power(scene, scene.grid.rowcol(X[holes].xy[rows[evenly(len(rows))]]))
+            explain_nodata(scene, scene.grid.rowcol(X[holes].xy[rows[evenly(len(rows))]]))
         row = int(np.flatnonzero(holes)[0])
         raise NoValidDataError(
             f"{holes.sum()} of {len(X)} patches of {self.patch_size} pixels hold nodata, the first at x, y = "
@@ -211,67 +210,6 @@ def patch_side(sampler: PatchSampler) -> int:
             "follows it was trained on the former. Fit the pipeline again, or set the former."
         )
     return size
-
-
-def require_scene(samplers: Iterable[PatchSampler], views: Iterable[Any]) -> None:
-    """Raise BandError if the pixels of a scene cannot be what samplers were fitted on. Some hundred are read.
-
-    `views` are all that the samplers may be given of the scene; a sampler is given the one with its bands.
-    """
-    by_bands = {tuple(view.bands): view for view in views}
-    seen: dict[tuple[str, ...], np.ndarray] = {}
-    with keeping_open():
-        for sampler in samplers:
-            if not hasattr(sampler, "bands_"):  # one that is used without being fitted
-                continue
-            bands = sampler.bands_
-            for view in by_bands.values():
-                if not isinstance(view, CompositeView):  # a stacker looks at the bands and units of its own
-                    _require_bands(bands, sampler.units_, view)
-            if bands in by_bands and sampler.check_values:
-                if bands not in seen:
-                    seen[bands] = _spread_values(by_bands[bands])
-                if len(seen[bands]) >= ENOUGH:
-                    _require_values(sampler, by_bands[bands], seen[bands])
-
-
-def _require_bands(bands: tuple[str, ...], units: tuple[str | None, ...], scene: Any) -> None:
-    """Raise BandError if a scene's patches have other bands than they had, or the same in another order or units."""
-    if (tuple(scene.bands), units_of(scene)) == (bands, units):
-        return
-
-    def listed(names: Any, of: Any) -> str:
-        return ", ".join(name + (f" [{unit}]" if unit else "") for name, unit in zip(names, of, strict=True))
-
-    raise BandError(
-        f"The patches had the bands {listed(bands, units)}; those of this scene have "
-        f"{listed(scene.bands, units_of(scene))}. Put a BandStacker before the PatchSampler: it takes bands "
-        "by name, and converts units."
-    )
-
-
-def _require_values(sampler: PatchSampler, scene: Any, values: np.ndarray) -> None:
-    """Raise BandError if these values of a scene, without NaN, cannot be what the sampler was fitted on."""
-    if sampler.check_values and sampler.value_quantiles_ is not None:
-        require_like(sampler.bands_, sampler.units_, sampler.value_quantiles_, values, scene)
-
-
-def _require_power(view: Any, at: np.ndarray) -> None:
-    """Raise BandError if pixels, shape (n, 2), are nodata because decibels were declared as power."""
-    inputs = tuple(name for band in view.bands for name in band_inputs(band))
-    require_power(scene_behind(view), inputs, *np.floor(at).astype(int).T.tolist())
-
-
-def _spread_values(view: Any) -> np.ndarray:
-    """Values of pixels spread over a scene, shape (n, bands), without nodata: few where there is little else."""
-    for at in places(view.grid.shape):
-        values = np.concatenate([view.read(None, Window(row, col, 1, 1))[0] for row, col in at.tolist()])
-        missing = np.isnan(values).any(axis=1)
-        if missing.sum() > len(missing) / 2:
-            _require_power(view, at[np.flatnonzero(missing)[evenly(missing.sum())]])
-        if (~missing).sum() >= ENOUGH:
-            break
-    return values[~missing]
 
 
 def _some_values(patches: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -398,19 +398,19 @@ def test_bands_of_a_window_are_those_of_the_whole():
 
 def test_a_scene_made_in_several_squares(monkeypatch, tmp_path):
     """Landslides and boxes lie in all of them, the ground goes on across the seams, and files hold the same pixels."""
-    options = {"shape": (230, 150), "random_state": 5, "n_dates": 2}
+    options = {"shape": (160, 100), "pixel_size": 20, "random_state": 5, "n_dates": 2}
     whole, _ = make_scene(**options)
-    monkeypatch.setattr(terrain, "CELL", 96)
+    monkeypatch.setattr(terrain, "CELL", 64)
     scene, polygons = make_scene(**options)
     check_polygons(scene, polygons)
-    assert 0.5 * 3.5 * 3.45 < (polygons["class"] == "landslide").sum() < 1.7 * 3.5 * 3.45
+    assert 0.5 * 3.5 * 6.4 < (polygons["class"] == "landslide").sum() < 1.7 * 3.5 * 6.4
     before = ["DEM", "VV_before", "VH_before"]  # without landslides, which are others
     np.testing.assert_allclose(scene.read(before), whole.read(before), rtol=0, atol=1e-3)
     stored, frame = make_scene(**options, directory=tmp_path)
     assert np.array_equal(stored.read(), scene.read(list(stored.bands)))
     assert frame.equals(polygons)
     rows = scene.grid.rowcol(np.array([g.representative_point().coords[0] for g in polygons.geometry]))[:, 0]
-    assert set((rows // 96).astype(int)) == {0, 1, 2}
+    assert set((rows // 64).astype(int)) == {0, 1, 2}
 
 
 def test_nothing_half_written_keeps_its_name(tmp_path, monkeypatch):
