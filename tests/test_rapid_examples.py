@@ -58,7 +58,7 @@ def run_apart(script, *arguments):
 def night():
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(sklandslide, "LandslideCNN", quick_classifier)
-        tiny = ["--shape", 300, 600, "--patch-size", 12, "--max-per-polygon", 4, "--step", 8]
+        tiny = ["--shape", 240, 480, "--patch-size", 12, "--max-per-polygon", 4, "--step", 8]
         yield run_here("plot_calibrated_threshold.py", tiny, monkeypatch)
 
 

@@ -71,7 +71,7 @@ def size_text(size: tuple[float, float]) -> str:
 
 
 def require_scene(samplers: Iterable[Any], views: Iterable[Any]) -> None:
-    """Raise BandError if the pixels of a scene cannot be what samplers were fitted on. Some hundred are read.
+    """Raise BandError if the pixels of a scene cannot be what fitted samplers know. Some hundred are read.
 
     `views` are all that the samplers may be given of the scene; a sampler is given the one with its bands.
     """
@@ -79,8 +79,6 @@ def require_scene(samplers: Iterable[Any], views: Iterable[Any]) -> None:
     seen: dict[tuple[str, ...], np.ndarray] = {}
     with keeping_open():
         for sampler in samplers:
-            if not hasattr(sampler, "bands_"):  # one that is used without being fitted
-                continue
             bands = sampler.bands_
             for view in by_bands.values():
                 if not isinstance(view, CompositeView):  # a stacker looks at the bands and units of its own
