@@ -26,9 +26,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklandslide import make_scene
-from sklandslide.datasets._make_scene import _seed
-from sklandslide.datasets._site import Look, Site
-from sklandslide.datasets._terrain import SETTLEMENT
+from sklandslide.datasets.simulated import _seed
+from sklandslide.datasets.site import Look, Site
+from sklandslide.datasets.terrain import SETTLEMENT
 from sklandslide.geodata.grid import Window
 
 SIDE = 64  # pixels of a patch, as in the challenge data

@@ -34,19 +34,7 @@ _SECOND_DATE = {"VV_after2": "VV_after", "VH_after2": "VH_after"}
 
 
 def check_band_name(name: object) -> str:
-    """Return `name` if it can name a band.
-
-    Raises
-    ------
-    BandError
-        If it is not a string of letters, digits and underscores that starts with no digit.
-
-    Examples
-    --------
-    >>> from sklandslide.composites import check_band_name
-    >>> check_band_name("VV_before")
-    'VV_before'
-    """
+    """Return `name` if it can name a band: a string of letters, digits and underscores, no digit first."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BandError(
             f"{name!r} cannot name a band: a name has letters, digits and underscores and does not start "
@@ -56,14 +44,7 @@ def check_band_name(name: object) -> str:
 
 
 def band_inputs(band: str) -> tuple[str, ...]:
-    """The scene's bands that a recipe's band is computed from: one, or two for a difference.
-
-    Examples
-    --------
-    >>> from sklandslide.composites import band_inputs
-    >>> band_inputs("VV_after - VV_before")
-    ('VV_after', 'VV_before')
-    """
+    """The scene's bands that a recipe's band is computed from: one, or two for a difference."""
     if not isinstance(band, str):
         raise BandError(f"{band!r} is no band: give a name such as 'VV_after' or a difference 'A - B'.")
     parts = tuple(part.strip() for part in band.split("-"))
@@ -125,14 +106,7 @@ def resolve_composite(composite: str | Sequence[str], available: Collection[str]
 
 
 def polarisation_in(*texts: str | None) -> str:
-    """The polarisation that texts name as a word of its own; nothing where they name none, or several.
-
-    Examples
-    --------
-    >>> from sklandslide.composites import polarisation_in
-    >>> [polarisation_in(text) for text in ("Sigma0_VH_db", "VV_before", "VV/VH", "DEM", None)]
-    ['VH', 'VV', '', '', '']
-    """
+    """The polarisation that texts name as a word of its own; nothing where they name none, or several."""
     words = {word for text in texts if text for word in re.split(r"[^A-Z0-9]+", text.upper())}
     found = words & {"VV", "VH", "HV", "HH"}
     return found.pop() if len(found) == 1 else ""

@@ -22,21 +22,6 @@ __all__ = [
 ]
 
 
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
-
-
-def _masks(truth: Any, predicted: Any, valid: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
-    valid = np.ones(truth.shape, bool) if valid is None else np.asarray(valid, bool)
-    if not truth.shape == predicted.shape == valid.shape:
-        raise ValueError(
-            f"The masks have the shapes truth {truth.shape}, predicted {predicted.shape} and valid "
-            f"{valid.shape}; they must be equal. Compare masks of the same grid."
-        )
-    return truth, predicted, valid
-
-
 def confusion_counts(truth: Any, predicted: Any, valid: Any = None) -> dict[str, int]:
     """Count true and false positives and negatives.
 
@@ -71,6 +56,17 @@ def confusion_counts(truth: Any, predicted: Any, valid: Any = None) -> dict[str,
         "tn": ~truth & ~predicted & valid,
     }
     return {name: int(np.count_nonzero(mask)) for name, mask in counts.items()}
+
+
+def _masks(truth: Any, predicted: Any, valid: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
+    valid = np.ones(truth.shape, bool) if valid is None else np.asarray(valid, bool)
+    if not truth.shape == predicted.shape == valid.shape:
+        raise ValueError(
+            f"The masks have the shapes truth {truth.shape}, predicted {predicted.shape} and valid "
+            f"{valid.shape}; they must be equal. Compare masks of the same grid."
+        )
+    return truth, predicted, valid
 
 
 def confusion_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
@@ -109,25 +105,15 @@ def confusion_scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
     }
 
 
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
 def landslide_hits(pixels: Any, owners: Any, n_landslides: int, predicted: Any, valid: Any = None) -> dict[str, int]:
-    """Count the landslides that have at least one predicted pixel.
+    """Count the landslides on the valid map, those of them that are hit, and those outside it.
 
-    Parameters
-    ----------
-    pixels : array-like of int, shape (n,)
-        Flat indices of the pixels that lie on landslides. A pixel on two landslides is given twice.
-    owners : array-like of int, shape (n,)
-        Number of the landslide, 0 to ``n_landslides - 1``, that each of `pixels` lies on.
-    n_landslides : int
-        Number of landslides, including those without any pixel.
-    predicted, valid : array-like of bool
-        As in `confusion_counts`.
-
-    Returns
-    -------
-    dict
-        ``n_landslides`` with at least one valid pixel, ``n_hit`` of them with a valid pixel that is
-        predicted, and ``n_outside``, the landslides without a valid pixel; int.
+    Landslide ``owners[i]``, 0 to ``n_landslides - 1``, covers the pixel of the flat index ``pixels[i]``; a pixel on two
+    landslides is given twice. A landslide is hit if one of its valid pixels is predicted.
 
     Examples
     --------
@@ -148,24 +134,7 @@ def landslide_hits(pixels: Any, owners: Any, n_landslides: int, predicted: Any, 
 def on_map_and_hit(
     pixels: Any, owners: Any, n_landslides: int, predicted: Any, valid: Any = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which landslides lie on the valid map, and which of these are hit.
-
-    Parameters
-    ----------
-    pixels, owners, n_landslides, predicted, valid
-        As in `landslide_hits`.
-
-    Returns
-    -------
-    on_map, hit : ndarray of shape (n_landslides,), bool
-        Whether a landslide has a valid pixel, and one that is predicted.
-
-    Examples
-    --------
-    >>> from sklandslide.metrics import on_map_and_hit
-    >>> [each.tolist() for each in on_map_and_hit([0, 1, 3], [0, 0, 1], 3, predicted=[[0, 1], [0, 0]])]
-    [[True, True, False], [True, False, False]]
-    """
+    """Which landslides have a valid pixel, and which a valid pixel that is predicted; bool, shape (n_landslides,)."""
     pixels, owners = np.asarray(pixels, np.int64), np.asarray(owners, np.int64)
     predicted = np.asarray(predicted, bool).ravel()
     known = np.ones(predicted.shape, bool) if valid is None else np.asarray(valid, bool).ravel()
@@ -178,26 +147,9 @@ def on_map_and_hit(
 def hits_by_size(areas_m2: Any, on_map: Any, hit: Any, edges: Any) -> dict[str, np.ndarray]:
     """Share of landslides hit in each class of size.
 
-    Parameters
-    ----------
-    areas_m2 : array-like of float, shape (n,)
-        Area of each landslide.
-    on_map, hit : array-like of bool, shape (n,)
-        As `on_map_and_hit` gives them; landslides off the map are in no class.
-    edges : sequence of float
-        Limits between the classes, larger than 0 and increasing. k limits make k + 1 classes; a landslide whose area
-        is a limit belongs to the class above it.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (k + 1,)
-        ``area_from_m2``, ``area_to_m2`` (infinite in the last class), ``n_landslides``, ``n_hit`` and ``hit_rate`` =
-        n_hit / n_landslides, NaN where there is no landslide.
-
-    Raises
-    ------
-    ValueError
-        If the edges are not increasing numbers larger than 0.
+    `edges` are the limits between the classes in square metres, larger than 0 and increasing (else ValueError); a
+    landslide whose area is a limit belongs to the class above it, one off the map to none. Each array of the result has
+    a value for each class; ``hit_rate`` is NaN where there is no landslide.
 
     Examples
     --------
@@ -222,12 +174,10 @@ def hits_by_size(areas_m2: Any, on_map: Any, hit: Any, edges: Any) -> dict[str, 
 
 def _size_limits(edges: Any) -> np.ndarray:
     try:
-        limits = np.asarray(edges)
-    except ValueError:  # ragged
-        limits = np.empty((0, 0))
-    numbers = limits.ndim == 1 and (limits.dtype.kind in "iuf" or not limits.size)
-    limits = limits.astype(float) if numbers else limits
-    if not (numbers and np.isfinite(limits).all() and (limits > 0).all() and (np.diff(limits) > 0).all()):
+        limits = np.asarray(edges, float)
+    except (TypeError, ValueError):
+        limits = np.array([np.nan])
+    if limits.ndim != 1 or not np.isfinite(limits).all() or (np.diff(limits, prepend=0) <= 0).any():
         raise ValueError(
             f"edges={edges!r} are no limits of size classes; they are finite areas in square metres, larger than 0 and "
             "increasing. Give for instance (1000, 10000), and leave out 0 and infinity, which are always there."
@@ -236,29 +186,9 @@ def _size_limits(edges: Any) -> np.ndarray:
 
 
 def area_scores(red_m2: float, landslide_m2: float, both_m2: float) -> dict[str, float]:
-    """Precision and recall of area, from areas on the ground within the valid map.
+    """Precision and recall of area, from areas on the ground within the valid map; NaN where the divisor is 0.
 
-    Parameters
-    ----------
-    red_m2 : float
-        Area predicted as landslide.
-    landslide_m2 : float
-        Area of the landslides, ground on several of them counted once.
-    both_m2 : float
-        Area of the intersection.
-
-    Returns
-    -------
-    dict
-        ``area_precision`` = both_m2 / red_m2, ``area_recall`` = both_m2 / landslide_m2; NaN where the divisor is 0;
-        and the three areas in square kilometres, ``red_km2``, ``landslide_km2`` and ``hit_km2``.
-
-    Examples
-    --------
-    >>> from sklandslide.metrics import area_scores
-    >>> scores = area_scores(red_m2=4e6, landslide_m2=2e6, both_m2=1e6)
-    >>> scores["area_precision"], scores["area_recall"]
-    (0.25, 0.5)
+    Areas predicted as landslide, of the landslides (ground on several of them counted once), and of the intersection.
     """
     return {
         "area_precision": _share(both_m2, red_m2),
@@ -270,27 +200,9 @@ def area_scores(red_m2: float, landslide_m2: float, both_m2: float) -> dict[str,
 
 
 def false_alarm_areas(truth: Any, predicted: Any, valid: Any = None) -> int:
-    """Count the connected predicted areas that have no pixel on a landslide.
+    """Count the connected predicted areas that have no pixel on a landslide, in masks of shape (rows, cols).
 
     Pixels that share an edge are connected; pixels that share only a corner are not.
-
-    Parameters
-    ----------
-    truth, predicted, valid : array-like of bool, shape (rows, cols)
-        As in `confusion_counts`.
-
-    Returns
-    -------
-    int
-        Number of areas.
-
-    Examples
-    --------
-    Two areas are predicted; the left one holds a landslide's pixel:
-
-    >>> from sklandslide.metrics import false_alarm_areas
-    >>> false_alarm_areas(truth=[[1, 0, 0], [0, 0, 0]], predicted=[[1, 0, 1], [1, 0, 1]])
-    1
     """
     from scipy import ndimage
 
@@ -302,31 +214,10 @@ def false_alarm_areas(truth: Any, predicted: Any, valid: Any = None) -> int:
 def map_scores(
     pixels: Any, owners: Any, n_landslides: int, *, predicted: Any, valid: Any, valid_km2: float
 ) -> dict[str, float]:
-    """Scores of a map by pixel, by landslide and by false alarm.
+    """Scores of a map by pixel, by landslide and by false alarm: those of `LandslideMap.score` but for `area_scores`.
 
-    Parameters
-    ----------
-    pixels, owners, n_landslides
-        The landslides, as in `landslide_hits`.
-    predicted, valid : array-like of bool, shape (rows, cols)
-        As in `confusion_counts`.
-    valid_km2 : float
-        Ground area of the valid pixels in square kilometres; NaN if unknown.
-
-    Returns
-    -------
-    dict
-        The scores that `sklandslide.LandslideMap.score` describes, but those of `area_scores`.
-
-    Examples
-    --------
-    >>> from sklandslide.metrics import map_scores
-    >>> red = [[1, 0, 1], [1, 0, 0]]
-    >>> scores = map_scores(
-    ...     [0, 1], [0, 0], 1, predicted=red, valid=[[1, 1, 1], [1, 1, 1]], valid_km2=0.5
-    ... )
-    >>> scores["hit_rate"], scores["recall"], scores["false_alarms_per_km2"]
-    (1.0, 0.5, 2.0)
+    Landslides are given as in `landslide_hits`, masks (rows, cols) as in `confusion_counts`; `valid_km2` is the ground
+    area of the valid pixels, NaN if unknown.
     """
     predicted, valid = np.asarray(predicted, bool), np.asarray(valid, bool)
     truth = np.zeros(predicted.size, bool)

@@ -4,7 +4,7 @@
 tests named beside it. It prints a table, and ends with status 1 where a mutant survives. The working tree is never
 changed. Left out, because no caller can tell them from the original:
 
-- `bands.py`, decibels of the magnitude of power below zero: scenes deliver NaN for it (see power-below-zero-kept).
+- `view.py`, decibels of the magnitude of power below zero: scenes deliver NaN for it (see power-below-zero-kept).
 - `model_selection.py`, ``<= 1.0`` for ``< 1.0``: the tree is asked for distances below 1 and says infinity else.
 - `vectors.py`, ``connectivity=8`` for ``4``: the areas were numbered by their edges before.
 """
@@ -88,7 +88,6 @@ EQUAL = f"{SHARED}test_shared_equals_window_by_window[15-2-2-same-3]"
 KEPT = f"{RESTART}test_only_tiles_that_are_whole_count_and_the_others_are_computed_again"
 PLACE = f"{RESTART}test_a_tile_counts_in_its_own_place_of_its_own_map"
 OTHERWISE = f"{RESTART}test_with_anything_else_it_starts_over_and_says_so"
-CAUGHT = "test_caught.py::"
 SCENE = "geodata/test_scene.py::"
 CONTRACT = "features/test_contract.py::"
 MODELS = "persistence/test_model_file_faults.py::"
@@ -128,7 +127,7 @@ MUTANTS = [
     Mutant("first-layer-taken", "geodata/polygon_files.py", "[name for name in layers if name == layer]", "layers[:1]",
            "geodata/test_hostile_polygons.py::test_layers_are_not_chosen_in_silence"),
     Mutant("scale-of-a-band-ignored", "geodata/raster.py", "if scale == (1, 0) else", "if True else",
-           f"{CAUGHT}test_a_tag_of_scale_and_offset_is_applied_to_values_and_not_to_nodata"),
+           "geodata/test_values_as_read.py::test_a_tag_of_scale_and_offset_is_applied_to_values_and_not_to_nodata"),
     Mutant("border-of-zeros-kept", "geodata/nodata.py", "pixels[pixels == 0] = np.nan", "pass",
            "geodata/test_nodata.py::test_the_border_of_a_radar_scene_has_no_influence_on_its_neighbours"),
     Mutant("power-below-zero-kept", "geodata/nodata.py", "pixels[~(pixels > 0)] = np.nan", "pixels[pixels == 0] = np.nan",
@@ -152,9 +151,9 @@ MUTANTS = [
     Mutant("shift-with-the-wrong-sign", "geodata/warping.py", "window.row_off + offset[0]", "window.row_off - offset[0]",
            f"{SCENE}test_bands_shifted_by_whole_pixels_are_copied"),
     Mutant("half-a-pixel-taken-for-aligned", "geodata/warping.py", "_ALIGNED = 1e-3", "_ALIGNED = 0.6",
-           f"{CAUGHT}test_a_band_that_lies_off_by_a_part_of_a_pixel_is_resampled"),
+           "geodata/test_values_as_read.py::test_a_band_that_lies_off_by_a_part_of_a_pixel_is_resampled"),
     Mutant("nodata-warped-as-a-value", "geodata/warping.py", "src_nodata=np.nan,", "src_nodata=None,",
-           f"{CAUGHT}test_a_hole_grows_by_no_pixel_when_it_is_resampled"),
+           "geodata/test_values_as_read.py::test_a_hole_grows_by_no_pixel_when_it_is_resampled"),
     Mutant("warped-from-the-window", "geodata/warping.py", "row0 * _WARP_BLOCK, window.row_off",
            "window.row_off, window.row_off", f"{SCENE}test_windows_of_a_mixed_scene_equal_the_whole_bit_for_bit"),
     Mutant("no-margin-for-the-kernel", "geodata/warping.py", "np.floor(first - 4 * shrink)", "np.floor(first)",
@@ -183,12 +182,14 @@ MUTANTS = [
     Mutant("second-date-never-used", "composites.py", "if band in _SECOND_DATE and band not in available",
            "if band in _SECOND_DATE", "test_composites.py"),
     Mutant("missing-band-not-told", "composites.py", "    if missing:", "    if False:", "test_composites.py"),
-    Mutant("difference-with-the-wrong-sign", "features/bands.py", "values[plus] - values[minus[0]]",
+    Mutant("difference-with-the-wrong-sign", "features/view.py", "values[plus] - values[minus[0]]",
            "values[minus[0]] - values[plus]", "features/test_bands_and_patches.py"),
-    Mutant("decibels-of-amplitude", "features/bands.py", "out *= 10", "out *= 20", "features/test_bands_and_patches.py"),
-    Mutant("linear-power-not-converted", "features/bands.py", '== "linear":', '== "power":', "features/test_bands_and_patches.py"),
+    Mutant("decibels-of-amplitude", "features/view.py", "out *= 10", "out *= 20", "features/test_bands_and_patches.py"),
+    Mutant("linear-power-not-converted", "features/view.py", '== "linear":', '== "power":', "features/test_bands_and_patches.py"),
     Mutant("other-units-taken", "features/bands.py", "if expected != found:", "if False:", "features/test_bands_and_patches.py"),
-    Mutant("difference-of-mixed-units", "features/bands.py", "if len(units) > 1:", "if False:", "features/test_bands_and_patches.py"),
+    Mutant("difference-of-mixed-units", "features/bands.py", "for name in band_inputs(band)}) > 1:",
+           "for name in band_inputs(band)}) > 2:",
+           "features/test_bands_and_patches.py::test_a_difference_of_mixed_units_is_refused"),
     # ---- locations and patches
     Mutant("last-patch-refused", "sampling/locations.py", "(first <= last)", "(first < last)",
            "features/test_bands_and_patches.py sampling/test_locations.py"),
@@ -206,15 +207,15 @@ MUTANTS = [
     Mutant("window-of-the-band-above", "sampling/regions.py", "top + height - p + 1, top + height]",
            "top + height - p, top + height]", "sampling/test_locations.py"),
     Mutant("cut-off-the-blocks", "sampling/regions.py", "(start // step + 1) * step", "start + step",
-           f"{CAUGHT}test_what_is_read_at_once_begins_and_ends_between_blocks"),
-    Mutant("nodata-in-a-training-patch", "features/patches.py", "if holes.any():", "if False:", "features/test_bands_and_patches.py"),
+           "sampling/test_locations.py::test_what_is_read_at_once_begins_and_ends_between_blocks"),
+    Mutant("nodata-in-a-training-patch", "features/patches.py", "if not holes.any():", "if True:", "features/test_bands_and_patches.py"),
     # ---- a scene that a model was not made for
     Mutant("pixels-of-another-size-taken", "features/bands.py",
-           "elif tolerance is not None and not sizes_agree(known, size := pixel_size(grid), tolerance):", "elif False:",
+           "if tolerance is None or sizes_agree(self.pixel_size_, size, tolerance):", "if True:",
            f"{CONTRACT}test_pixels_of_another_size_are_refused_or_allowed"),
-    Mutant("values-of-another-kind-taken", "features/patches.py", "if sampler.check_values and known is not None:", "if False:",
+    Mutant("values-of-another-kind-taken", "features/contract.py", "if sampler.check_values and sampler.value_quantiles_ is not None:", "if False:",
            f"{CONTRACT}test_power_declared_as_decibels_is_refused"),
-    Mutant("bands-in-another-order-taken", "features/patches.py", "if (tuple(scene.bands), _units_of(scene)) == (bands, units):",
+    Mutant("bands-in-another-order-taken", "features/contract.py", "if (tuple(scene.bands), units_of(scene)) == (bands, units):",
            "if sorted(scene.bands) == sorted(bands):",
            f"{CONTRACT}test_a_pipeline_without_a_stacker_knows_its_bands_by_order_and_units"),
     Mutant("patch-size-changed-after-fitting", "features/patches.py", "if size != fitted:", "if False:",
@@ -234,7 +235,7 @@ MUTANTS = [
     Mutant("groups-by-position", "sampling/from_polygons.py", "inventory.ids[polygon[keep]]", "polygon[keep]",
            "sampling/test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
     Mutant("balanced-with-repetition", "sampling/from_polygons.py", "count, replace=False)", "count, replace=True)",
-           f"{CAUGHT}test_a_drawn_sample_is_drawn_once"),
+           "sampling/test_sampling.py::test_a_drawn_sample_is_drawn_once"),
     Mutant("inventory-labels-inverted", "geodata/inventory.py", "(column == positive)", "(column != positive)",
            "geodata/test_inventory.py"),
     Mutant("polygons-not-brought-to-the-scene", "geodata/inventory.py", "return frame.to_crs(crs.to_wkt())", "return frame",
@@ -244,15 +245,17 @@ MUTANTS = [
     Mutant("identifiers-twice", "geodata/inventory.py", " or not column.is_unique", "", "geodata/test_inventory.py"),
     # ---- folds
     Mutant("buffer-halved", "model_selection.py", 'buffer = _pair(self.buffer, "buffer", zero_allowed=True)',
-           'buffer = _pair(self.buffer, "buffer", zero_allowed=True) / 2', "test_model_selection.py"),
-    Mutant("buffer-dropped", "model_selection.py", "near[rows] = distance < 1.0", "pass", "test_model_selection.py"),
-    Mutant("round-buffer", "model_selection.py", "p=np.inf,", "p=2,", "test_model_selection.py"),
+           'buffer = _pair(self.buffer, "buffer", zero_allowed=True) / 2', "test_model_selection.py::test_no_training_patch_shares_a_pixel_with_a_test_patch"),
+    Mutant("buffer-dropped", "model_selection.py", "near[rows] = distance < 1.0", "pass",
+           "test_model_selection.py::test_no_training_patch_shares_a_pixel_with_a_test_patch"),
+    Mutant("round-buffer", "model_selection.py", "p=np.inf,", "p=2,",
+           "test_model_selection.py::test_no_training_patch_shares_a_pixel_with_a_test_patch"),
     Mutant("polygons-cut-by-folds", "model_selection.py", "if groups is not None:", "if False:",
-           "test_model_selection.py"),
+           "test_model_selection.py::test_polygons_are_kept_whole"),
     Mutant("fold-seed-ignored", "model_selection.py", "check_random_state(self.random_state)", "check_random_state(0)",
-           "test_model_selection.py"),
+           "test_model_selection.py::test_same_seed_same_folds_and_splitting_changes_nothing"),
     Mutant("systems-share-blocks", "model_selection.py", "np.column_stack([area, cell])", "np.column_stack([cell])",
-           f"{CAUGHT}test_each_coordinate_system_has_blocks_of_its_own"),
+           "test_model_selection.py::test_each_coordinate_system_has_blocks_of_its_own"),
     # ---- augmentation
     Mutant("prediction-augmented", "features/augmentation.py", "        return X\n", "        return self.fit_transform(X)\n",
            "features/test_augmentation.py::test_transform_gives_its_input_itself"),
@@ -272,7 +275,7 @@ MUTANTS = [
            "cols * task.step + half, rows * task.step + half", LAW),
     Mutant("asked-half-a-pixel-off", "mapping/windows.py", "self.task.patch_size / 2\n",
            "(self.task.patch_size - 1) / 2\n",
-           f"{CAUGHT}test_an_estimator_is_asked_about_the_places_where_the_map_shows_its_answers"),
+           "mapping/test_laws.py::test_an_estimator_is_asked_about_the_places_where_the_map_shows_its_answers"),
     Mutant("step-forgotten", "mapping/windows.py", "xy(rows * task.step + half,", "xy(rows + half,", LAW),
     Mutant("step-forgotten-in-the-network", "mapping/windows.py", "windows[rows * step, cols * step]",
            "windows[rows, cols]", f"{MAP}test_network_map_equals_predict_proba[16]"),
@@ -281,11 +284,11 @@ MUTANTS = [
     Mutant("pooling-not-counted", "mapping/states.py", "distance *= 2", "distance *= 1", STATES),
     Mutant("shared-nodata-ignored", "mapping/shared.py", "np.where(inside, found", "np.where(True, found", EQUAL),
     Mutant("shared-step-forgotten", "mapping/shared.py", "pixels[row * step : row * step + length",
-           "pixels[row : row + length", f"{CAUGHT}test_both_classes_of_one_network_are_mapped_by_shared_computation"),
+           "pixels[row : row + length", "mapping/test_laws.py::test_both_classes_of_one_network_are_mapped_by_shared_computation"),
     Mutant("graph-of-the-other-class-reused", "mapping/shared.py", "side, batch, task.column", "side, batch",
-           f"{CAUGHT}test_both_classes_of_one_network_are_mapped_by_shared_computation"),
+           "mapping/test_laws.py::test_both_classes_of_one_network_are_mapped_by_shared_computation"),
     Mutant("other-patch-size-shared", "mapping/shared.py", "if sampler.patch_size != patch_size:", "if False:",
-           f"{CAUGHT}test_windows_larger_than_the_networks_patches_are_not_shared"),
+           "mapping/test_laws.py::test_windows_larger_than_the_networks_patches_are_not_shared"),
     Mutant("bias-left-out", "mapping/shared_graph.py", "values + layer.bias if layer.use_bias else values", "values",
            EQUAL),
     Mutant("kernel-transposed", "mapping/shared_graph.py", "_product(maps[row, col], kernel[a, b])",
@@ -317,18 +320,18 @@ MUTANTS = [
     Mutant("tiles-lost-with-a-fault", "mapping/unfinished.py", "        if not self._finished:\n", "        if True:\n",
            f"{RESTART}test_goes_on_where_it_stopped_with_the_same_bytes"),
     Mutant("existing-map-noticed-late", "mapping/writer.py", "    _require_free(path, overwrite)\n    return path",
-           "    return path", f"{CAUGHT}test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain"),
+           "    return path", "mapping/test_laws.py::test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain"),
     Mutant("map-of-someone-else-replaced", "mapping/writer.py",
            "    _require_free(path, overwrite)  # another process may have made it since it was asked for\n", "",
-           f"{CAUGHT}test_a_file_that_appears_while_the_map_is_made_is_kept"),
+           "mapping/test_laws.py::test_a_file_that_appears_while_the_map_is_made_is_kept"),
     Mutant("scene-under-another-name-overwritten", "mapping/writer.py", "if os.path.realpath(path) in {",
-           "if path in {", f"{CAUGHT}test_a_scene_is_not_overwritten_under_another_name_of_its_file"),
+           "if path in {", "mapping/test_laws.py::test_a_scene_is_not_overwritten_under_another_name_of_its_file"),
     Mutant("map-not-checked-before-its-name", "mapping/writer.py", "height))) != checksum:", "height))) is None:",
            "mapping/test_map_faults.py::test_a_file_that_is_not_what_was_written_gets_no_name"),
     Mutant("name-before-the-bytes", "mapping/writer.py", "        os.fsync(file.fileno())\n", "        pass\n",
-           f"{CAUGHT}test_a_map_has_its_name_when_its_bytes_are_on_the_disk"),
+           "mapping/test_laws.py::test_a_map_has_its_name_when_its_bytes_are_on_the_disk"),
     Mutant("map-blocks-transposed", "mapping/writer.py", "RasterioWindow(col, number * BLOCK,",
-           "RasterioWindow(number * BLOCK, col,", f"{CAUGHT}test_a_map_of_several_blocks_is_written_as_it_is"),
+           "RasterioWindow(number * BLOCK, col,", "mapping/test_laws.py::test_a_map_of_several_blocks_is_written_as_it_is"),
     # ---- the predictor
     Mutant("first-class-mapped", "mapping/predictor.py", "return classes.index(label), label", "return 0, label",
            f"{MAP}test_the_landslide_class_is_mapped"),
@@ -339,7 +342,7 @@ MUTANTS = [
     Mutant("smallest-window-of-several", "mapping/predictor.py", "return max(sizes)", "return min(sizes)",
            f"{MAP}test_meta_estimators_are_mapped"),
     Mutant("engine-of-another-model-kept", "mapping/workers.py", "if self._key != (digest, kind):",
-           "if self._key is None:", f"{CAUGHT}test_a_worker_takes_the_model_that_it_is_sent"),
+           "if self._key is None:", "mapping/test_laws.py::test_a_worker_takes_the_model_that_it_is_sent"),
     # ---- the map, and what people do with it
     Mutant("threshold-itself-left-out", "mapping/probability.py", "probability >= np.float32(threshold)",
            "probability > np.float32(threshold)", "mapping/test_landslide_map.py::TestLaws"),
@@ -363,7 +366,7 @@ MUTANTS = [
     # ---- models as files
     Mutant("model-checksum-not-compared", "persistence/archive.py",
            "if hashlib.sha256(data[:-_DIGITS]).hexdigest().encode() != data[-_DIGITS:]:", "if False:",
-           f"{CAUGHT}test_a_byte_that_changed_is_called_damage"),
+           "persistence/test_model_file_laws.py::test_a_byte_that_changed_is_called_damage"),
     Mutant("bytes-between-members-accepted", "persistence/archive.py", "if packed(members, version) != data:",
            "if False:", f"{MODELS}test_nothing_hides_in_an_archive"),
     Mutant("extra-members-accepted", "persistence/archive.py", "if names != expected:", "if False:",
@@ -388,9 +391,9 @@ MUTANTS = [
     Mutant("contract-not-that-of-the-model", "persistence/document.py", "if not _is_so(document[name], found):",
            "if False:", f"{MODELS}test_a_document_with_more_or_less_is_refused"),
     Mutant("existing-model-replaced", "persistence/files.py", "    if not overwrite:\n", "    if False:\n",
-           f"{CAUGHT}test_a_model_that_appears_meanwhile_is_kept"),
+           "persistence/test_model_file_laws.py::test_a_model_that_appears_meanwhile_is_kept"),
     Mutant("model-named-before-its-bytes", "persistence/files.py", "            os.fsync(file)\n", "",
-           f"{CAUGHT}test_a_model_has_its_name_when_its_bytes_are_on_the_disk"),
+           "persistence/test_model_file_laws.py::test_a_model_has_its_name_when_its_bytes_are_on_the_disk"),
 ]  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """The paper's composites and the small language of band recipes."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import anything, law
 
 from sklandslide import COMPOSITES
 from sklandslide.composites import band_inputs, check_band_name, resolve_composite
@@ -70,19 +71,9 @@ def test_a_users_list_is_taken_as_it_is():
     bands = ["Slope", "VV_after2", "DEM", "DEM", "Red - Blue"]
     assert resolve_composite(bands, TWO_DATES) == tuple(bands)
     assert resolve_composite(("Red",), ONE_DATE) == ("Red",)
-
-
-def test_in_a_users_list_no_date_is_replaced():
-    with pytest.raises(BandError, match=r"needs the band\(s\) VV_after2"):
+    assert resolve_composite(["VV_after-\tVV_before"], ONE_DATE) == ("VV_after - VV_before",)
+    with pytest.raises(BandError, match=r"needs the band\(s\) VV_after2"):  # no date is replaced
         resolve_composite(["VV_before", "VV_after", "VV_after2"], ONE_DATE)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.sampled_from(["", " ", "   "]), st.sampled_from(["", " ", "\t"]))
-def test_spaces_in_a_difference_do_not_matter(before, after):
-    band = f"{before}VV_after{before}-{after}VV_before{after}"
-    assert band_inputs(band) == ("VV_after", "VV_before")
-    assert resolve_composite([band], ONE_DATE) == ("VV_after - VV_before",)
 
 
 def test_a_difference_names_both_missing_bands():
@@ -95,35 +86,47 @@ def test_an_unknown_composite_lists_the_known_and_the_way_out():
         resolve_composite("BBB", ONE_DATE)
 
 
-def test_a_composite_is_written_in_capitals():
-    with pytest.raises(BandError, match="no composite 'baa'"):
-        resolve_composite("baa", ONE_DATE)
-
-
 def test_an_empty_composite_is_refused():
     with pytest.raises(BandError, match=r"no band\. Give at least one"):
         resolve_composite([], ONE_DATE)
 
 
-@pytest.mark.parametrize("band", ["A - B - C", "A -", "- A", "-", "", "VV before", "A + B", "2A", "A-2"])
+@pytest.mark.parametrize("band", ["A - B - C", "A -", "", "VV before", "A + B", "2A"])
 def test_what_is_no_recipe_is_refused(band):
     with pytest.raises(BandError, match=r"is no band: write a band name, or the difference of two"):
         resolve_composite([band], ONE_DATE)
 
 
-@pytest.mark.parametrize("band", [3, None, ("VV_after", "VV_before")])
+@pytest.mark.parametrize("band", [None, ("VV_after", "VV_before")])
 def test_a_band_of_a_recipe_is_text(band):
     with pytest.raises(BandError, match="is no band: give a name such as 'VV_after'"):
         band_inputs(band)
 
 
-@pytest.mark.parametrize("name", ["VV_before", "B8A", "_x", "DEM"])
+@pytest.mark.parametrize("name", ["B8A", "_x"])
 def test_a_name_is_returned(name):
     assert check_band_name(name) is name
     assert band_inputs(name) == (name,)
 
 
-@pytest.mark.parametrize("name", ["", "VV before", "8A", "VV-VH", "é", "VV\n", 3, None, b"VV"])
+@pytest.mark.parametrize("name", ["", "VV before", "8A", "VV-VH", "é", "VV\n", None])
 def test_what_cannot_name_a_band_is_refused(name):
     with pytest.raises(BandError, match=r"cannot name a band: .*Rename the band"):
         check_band_name(name)
+
+
+texts = st.text(max_size=12) | st.text("AB_ -\t12", max_size=9) | st.sampled_from(sorted(COMPOSITES))
+
+
+@given(texts | st.lists(texts | anything, max_size=4))
+@law(250)
+def test_any_recipe_is_resolved_or_refused(recipe):
+    available = ("VV_before", "VV_after", "A", "B", "AB", "Red")
+    try:
+        bands = resolve_composite(recipe, available)
+    except BandError:
+        return
+    assert bands and all(set(band_inputs(band)) <= set(available) for band in bands)
+    assert resolve_composite(bands, available) == bands
+    if not isinstance(recipe, str):
+        assert len(bands) == len(recipe)

@@ -1,9 +1,5 @@
-"""Laws that hold for any input, looked for by Hypothesis; each against a computation that is slow and plain.
+"""Laws of grids, reading and maps that hold for any input; each against a computation that is slow and plain."""
 
-The examples are the same each time. With SKLANDSLIDE_EXAMPLES=20 twenty times as many are tried, drawn anew.
-"""
-
-import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,36 +8,23 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-import shapely
 from affine import Affine
-from hypothesis import HealthCheck, assume, event, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from laws import anything, law, shapes, sizes
 from rasters import centres, grid_of, rotated, same, write
 from scenes import random_scene
 from shapely import affinity
 from shapely.geometry import Polygon, box
 
-from sklandslide import BandStacker, LandslideMap, Locations, Scene, SpatialBlockKFold, sample_polygons
-from sklandslide.composites import COMPOSITES, band_inputs, resolve_composite
-from sklandslide.exceptions import BandError, InventoryError, NoValidDataError, SceneError
+from sklandslide import LandslideMap, Scene
+from sklandslide.exceptions import SceneError
 from sklandslide.geodata import warping
-from sklandslide.geodata.grid import Grid, Window, origins, tiles
+from sklandslide.geodata.grid import Window, tiles
 from sklandslide.mapping.tiles import MapTask, TileLayout
-from sklandslide.sampling.locations import read_patches, windows_without
 
 UTM = "EPSG:32654"
-MORE = int(os.environ.get("SKLANDSLIDE_EXAMPLES", "1"))
-
-
-def law(examples):
-    """So many examples, always the same ones unless more were asked for."""
-    return settings(
-        max_examples=examples * MORE,
-        deadline=None,
-        derandomize=MORE == 1,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
 
 
 @contextmanager
@@ -52,93 +35,6 @@ def folder():
 
 
 # -- the grid ---------------------------------------------------------------------------------------------------------
-
-sizes = st.integers(1, 12)
-shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
-
-
-@st.composite
-def transforms(draw):
-    """Any invertible transform: turned, sheared, mirrored, of fine and of coarse, oblong pixels, near and far."""
-    length = 10.0 ** draw(st.floats(-4, 4))
-    oblong, shear = draw(st.floats(0.2, 5)), draw(st.floats(-0.8, 0.8))
-    turned = rotated(0, 0, draw(st.sampled_from([0, 90, 180]) | st.floats(-180, 180)), length)
-    mirror = draw(st.sampled_from([-1, 1]))
-    a, d = turned.a, turned.d
-    b, e = mirror * oblong * turned.b + shear * a, mirror * oblong * turned.e + shear * d
-    x, y = (length * draw(st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6)) for _ in "xy")
-    return Affine(a, b, x, d, e, y)
-
-
-@given(transforms(), shapes, st.floats(-50, 90), st.floats(-50, 90))
-@law(150)
-def test_rows_and_columns_and_map_coordinates_undo_each_other(transform, shape, row, col):
-    grid = Grid(None, transform, shape)
-    np.testing.assert_allclose(grid.rowcol(grid.xy(row, col)), [row, col], atol=1e-6)
-    np.testing.assert_allclose(
-        grid.xy(row, col), np.array(rasterio.transform.xy(transform, row, col, offset="ul")).ravel()
-    )
-    left, bottom, right, top = grid.bounds
-    x, y = np.array([grid.xy(r, c) for r in (0, shape[0]) for c in (0, shape[1])]).T
-    assert (left, bottom, right, top) == (x.min(), y.min(), x.max(), y.max())
-
-
-@given(transforms(), st.floats(-20, 60), st.floats(-20, 60), sizes, sizes)
-@example(Affine(10, 0, 0, 0, -10, 0), 5.5, 5.5, 2, 3)
-@law(200)
-def test_a_patch_holds_every_smaller_one_and_its_own_location(transform, row, col, one, other):
-    grid = Grid(None, transform, (40, 40))
-    small, large = sorted((one, other))
-    xy = grid.xy([row], [col])
-    inner, outer = grid.window_origins(xy, small)[0], grid.window_origins(xy, large)[0]
-    assert (outer <= inner).all() and (inner + small <= outer + large).all()
-    # The location lies in the patch; an even patch may have it half a pixel from its middle at most, an odd one too.
-    assert (np.abs(inner + small / 2 - [row, col]) <= 0.5 + 1e-5).all()
-    if small % 2:
-        assert (inner + small // 2 <= np.array([row, col]) + 1e-5).all()
-
-
-@given(transforms(), st.integers(0, 30), st.integers(0, 30), sizes)
-@law(150)
-def test_the_patch_about_the_centre_of_a_window_is_the_window(transform, row, col, size):
-    grid = Grid(None, transform, (60, 60))
-    centre = grid.xy(row + size / 2, col + size / 2)
-    assert grid.window_origins([centre], size)[0].tolist() == [row, col]
-    cropped = grid.crop(Window(row, col, 20, 20))
-    assert cropped.window_origins([centre], size)[0].tolist() == [0, 0]
-    # About the centre of a pixel: that pixel is the middle, or the upper left one of the four in the middle.
-    pixel = grid.xy(row + 0.5, col + 0.5)
-    upper = (size - 1) // 2
-    assert grid.window_origins([pixel], size)[0].tolist() == [row - upper, col - upper]
-
-
-@given(transforms(), shapes, sizes, sizes, st.data())
-@law(150)
-def test_a_pixel_of_the_map_has_its_centre_at_the_centre_of_its_window(transform, shape, size, step, data):
-    grid = Grid(None, transform, shape)
-    windows = [(r, c) for r in range(0, shape[0] - size + 1, step) for c in range(0, shape[1] - size + 1, step)]
-    if not windows:
-        with pytest.raises(SceneError, match="does not fit"):
-            grid.map_grid(size, step)
-        return
-    on_map = grid.map_grid(size, step)
-    assert on_map.shape == (len({r for r, _ in windows}), len({c for _, c in windows}))
-    assert [list(origins(n, size, step)) for n in shape] == [sorted(set(v)) for v in zip(*windows, strict=True)]
-    row, col = data.draw(st.sampled_from(windows))
-    here = grid.rowcol(on_map.xy(row // step + 0.5, col // step + 0.5))
-    np.testing.assert_allclose(here, [row + size / 2, col + size / 2], atol=1e-5)
-    np.testing.assert_allclose(np.array(on_map.pixel_extent), step * np.array(grid.pixel_extent), rtol=1e-12)
-
-
-@given(shapes, st.integers(1, 45))
-@law(100)
-def test_tiles_hold_each_pixel_once(shape, side):
-    seen = np.zeros(shape, int)
-    for tile in tiles(shape, side):
-        assert 0 < tile.height <= side and 0 < tile.width <= side
-        assert tile.row_off + tile.height <= shape[0] and tile.col_off + tile.width <= shape[1]
-        seen[tile.slices] += 1
-    assert (seen == 1).all()
 
 
 @given(shapes, st.integers(1, 20), st.data())
@@ -168,41 +64,6 @@ def test_a_part_of_a_map_sees_the_pixels_of_all_its_windows_and_no_others(rows, 
     assert (source.row_off + source.height, source.col_off + source.width) == (r.max() + 1, c.max() + 1)
 
 
-pairs = st.tuples(st.integers(-3, 45), st.integers(-3, 45))
-
-
-@given(shapes, pairs, pairs)
-@law(150)
-def test_a_window_is_the_same_in_every_form_or_refused_in_every_form(shape, rows, cols):
-    height, width = rows[1] - rows[0], cols[1] - cols[0]
-    forms = [
-        Window(rows[0], cols[0], height, width),
-        (rows, cols),
-        [list(rows), list(cols)],
-        np.array([rows, cols]),
-        (tuple(map(float, rows)), tuple(map(np.int16, cols))),
-    ]
-    if height >= 0 and width >= 0:
-        forms.append(rasterio.windows.Window(cols[0], rows[0], width, height))
-    fits = 0 <= rows[0] < rows[1] <= shape[0] and 0 <= cols[0] < cols[1] <= shape[1]
-    for form in forms:
-        if fits:
-            assert Window.from_any(form, shape) == forms[0]
-            assert np.zeros(shape)[Window.from_any(form, shape).slices].shape == (height, width)
-        else:
-            with pytest.raises(SceneError, match="window"):
-                Window.from_any(form, shape)
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=2),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=2), inner, max_size=2)
-    ),
-    max_leaves=6,
-)
-
-
 @given(anything)
 @law(200)
 def test_whatever_is_given_for_a_window_is_one_or_is_refused(thing):
@@ -215,16 +76,6 @@ def test_whatever_is_given_for_a_window_is_one_or_is_refused(thing):
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
-
-
-@given(arrays.arrays(bool, shapes, elements=st.sampled_from([False] * 9 + [True])), sizes)
-@law(150)
-def test_windows_without_is_a_look_at_each(mask, size):
-    assume(size <= min(mask.shape))
-    got = windows_without(mask, size)
-    assert got.shape == (mask.shape[0] - size + 1, mask.shape[1] - size + 1)
-    for r, c in np.ndindex(got.shape):
-        assert got[r, c] == (not mask[r : r + size, c : c + size].any())
 
 
 BANDS = {  # crs and transform of a band under a grid of 10 m pixels at 600 000, 4 740 000
@@ -273,314 +124,6 @@ def test_a_window_is_that_part_of_the_whole(data, kind, resampling):
             assert same(scene.crop(window).read(), whole[r0:r1, c0:c1])
     finally:
         warping._WARP_BLOCK = before
-
-
-@given(st.integers(0, 20), sizes, st.sampled_from(sorted(BANDS)), st.integers(0, 40))
-@law(40)
-def test_patches_are_cut_from_the_whole(seed, size, kind, n):
-    random = np.random.RandomState(seed)
-    shape = (35, 41)
-    scene = random_scene(shape, ("A", "B"), seed=seed, transform=BANDS[kind][1], crs=BANDS[kind][0], holes=20)
-    first = np.stack([random.randint(0, s - size + 1, n) for s in shape], axis=-1)
-    X = Locations(scene, scene.grid.xy(first[:, 0] + size / 2, first[:, 1] + size / 2))
-    whole = scene.read()
-    for patch, (r, c) in zip(read_patches(X, size), first, strict=True):
-        assert same(patch, whole[r : r + size, c : c + size])
-
-
-# -- sampling ---------------------------------------------------------------------------------------------------------
-
-T = Affine(10, 0, 500_000, 0, -10, 4_700_000)
-SHAPE = (45, 50)
-
-
-@st.composite
-def blobs(draw, x=T.c, y=T.f):
-    """A polygon on or about the scene, in any size down to less than a pixel."""
-    centre = draw(st.floats(-5, 55)), draw(st.floats(-5, 50))
-    corners = draw(st.integers(3, 8))
-    angles = (np.arange(corners) + [draw(st.floats(0, 0.9)) for _ in range(corners)]) * 2 * np.pi / corners
-    radius = draw(st.sampled_from([0.3, 2.0, 9.0]))
-    lengths = np.array([draw(st.floats(0.4, 1.0)) for _ in range(corners)]) * radius
-    col, row = centre[0] + lengths * np.cos(angles), centre[1] + lengths * np.sin(angles)
-    polygon = Polygon(np.stack([x + 10 * col, y - 10 * row], axis=-1))
-    assume(polygon.is_valid and polygon.area > 1)
-    return polygon
-
-
-def sampled(scene, polygons, labels, **options):
-    classes = np.where(labels, "landslide", "forest")
-    frame = geopandas.GeoDataFrame({"class": classes, "id": np.arange(len(labels)) + 100}, geometry=polygons, crs=UTM)
-    return sample_polygons(scene, frame, **options)
-
-
-@given(
-    st.lists(blobs(), min_size=2, max_size=5),
-    st.integers(1, 9),
-    st.integers(1, 6),
-    st.integers(0, 5),
-    st.sampled_from([None, 1, 3]),
-    st.booleans(),
-)
-@law(60)
-@pytest.mark.filterwarnings("ignore::sklandslide.exceptions.SamplingWarning")
-def test_samples_are_what_looking_at_each_pixel_finds(polygons, size, stride, seed, most, balance):
-    scene = random_scene(SHAPE, seed=seed, transform=T, crs=UTM, holes=seed * 4)
-    labels = np.arange(len(polygons)) % 2
-    whole = scene.read()
-    expected = {}
-    for number, polygon in enumerate(polygons):
-        # Lattice points within a patch beyond the edge are found and refused; only then is no other place looked for.
-        lattice = np.array([(r, c) for r in range(-36, 90) for c in range(-36, 90) if r % stride == 0 == c % stride])
-        reach = ((lattice >= -size) & (lattice < np.array(SHAPE) + size)).all(axis=1)
-        inside = shapely.contains_xy(polygon, *scene.grid.xy(*(lattice.T + 0.5)).T) & reach
-        at = lattice[inside].tolist()
-        if not at:
-            at = [np.floor(scene.grid.rowcol(np.ravel(polygon.representative_point().coords))).astype(int).tolist()]
-        good = []
-        for r, c in at:
-            # The middle pixel of an odd patch; an even one has this pixel's lower right corner in its middle.
-            r0, c0 = (i - (size - 1) // 2 if size % 2 else i + 1 - size // 2 for i in (r, c))
-            inside = r0 >= 0 and c0 >= 0 and r0 + size <= SHAPE[0] and c0 + size <= SHAPE[1]
-            if inside and not np.isnan(whole[r0 : r0 + size, c0 : c0 + size]).any():
-                good.append((r, c))
-        expected[number + 100] = good
-    counts = [sum(len(expected[i + 100]) for i in np.flatnonzero(labels == k)) for k in (0, 1)]
-    options = {"patch_size": size, "stride": stride, "max_per_polygon": most, "balance": balance, "random_state": seed}
-    if not all(counts):
-        event("too few")
-        with pytest.raises((InventoryError, NoValidDataError)):
-            sampled(scene, polygons, labels, **options)
-        return
-    X, y, groups = sampled(scene, polygons, labels, **options)
-    assert (y == labels[groups - 100]).all()
-    pixel = np.floor(scene.grid.rowcol(X.xy)).astype(int)
-    np.testing.assert_allclose(scene.grid.rowcol(X.xy), pixel + 0.5, atol=1e-6)
-    for name, good in expected.items():
-        found = list(map(tuple, pixel[groups == name].tolist()))
-        assert len(set(found)) == len(found) and set(found) <= set(good)
-        if not balance:
-            assert len(found) == (len(good) if most is None else min(most, len(good)))
-    if balance:
-        limited = [sum(min(most or 10**9, len(expected[i + 100])) for i in np.flatnonzero(labels == k)) for k in (0, 1)]
-        assert (y == 1).sum() == (y == 0).sum() == min(limited)
-    assert not np.isnan(read_patches(X, size)).any()
-    again = sampled(scene, polygons, labels, **options)
-    assert all(np.array_equal(a, b) for a, b in zip((X.xy, y, groups), (again[0].xy, *again[1:]), strict=True))
-
-
-@given(st.lists(blobs(), min_size=2, max_size=4), st.integers(-300, 300), st.integers(-300, 300), st.integers(1, 6))
-@law(25)
-@pytest.mark.filterwarnings("ignore::sklandslide.exceptions.SamplingWarning")
-def test_samples_move_with_the_scene_and_its_polygons(polygons, rows, cols, stride):
-    x, y = 64 * cols, -64 * rows
-    results = []
-    for dx, dy in ((0, 0), (x, y)):
-        # Pixels of 8 m at whole numbers, polygons on a lattice of 1/8 m: nothing is rounded on the way.
-        scene = random_scene(SHAPE, transform=Affine(8, 0, 500_000 + dx, 0, -8, 4_700_000 + dy), crs=UTM, holes=9)
-        moved = [
-            Polygon(np.round((np.array(p.exterior.coords) - [T.c, T.f]) * 6.4) / 8 + [T.c + dx, T.f + dy])
-            for p in polygons
-        ]
-        assume(all(p.is_valid and p.area > 0 for p in moved))
-        try:
-            X, labels, groups = sampled(scene, moved, np.arange(len(moved)) % 2, patch_size=4, stride=stride)
-        except (InventoryError, NoValidDataError) as error:
-            results.append(type(error))
-        else:
-            results.append(((X.xy - [dx, dy]).tolist(), labels.tolist(), groups.tolist()))
-    assert results[0] == results[1]
-
-
-# -- folds ------------------------------------------------------------------------------------------------------------
-
-
-@given(
-    transforms(),
-    st.integers(0, 20),
-    st.integers(2, 4),
-    st.integers(1, 7),
-    st.floats(1, 3),
-    st.integers(4, 20),
-    st.booleans(),
-    st.booleans(),
-)
-@law(60)
-def test_folds_part_the_samples_and_share_no_pixel(transform, seed, n_splits, size, wider, block, grouped, shuffle):
-    random = np.random.RandomState(seed)
-    grid = Grid(None, transform, (80, 80))
-    scenes = [random_scene((50, 50), ("A",), seed=s, transform=grid.crop(Window(o, o, 50, 50)).transform, crs=None)
-              for s, o in ((0, 0), (1, 20))]  # fmt: skip
-    X = Locations.concatenate(
-        [Locations(s, s.grid.xy(*(random.randint(8, 42, (2, 40)) + random.choice([0, 0.25, 0.5])))) for s in scenes]
-    )
-    y = random.randint(0, 2, len(X))
-    groups = random.randint(0, 15, len(X)) if grouped else None
-    buffer = np.array(X.patch_extent(size)) * wider
-    folds = SpatialBlockKFold(
-        n_splits=n_splits, block_size=tuple(block * np.array(grid.pixel_extent)), buffer=tuple(buffer), shuffle=shuffle,
-        random_state=seed if shuffle else None,
-    )  # fmt: skip
-    try:
-        splits = list(folds.split(X, y, groups))
-    except ValueError as error:
-        event(str(error).split()[-3])
-        assert any(text in str(error) for text in ("no training sample left", "cannot fill", "no test sample"))
-        return
-    assert sorted(np.concatenate([test for _, test in splits]).tolist()) == list(range(len(X)))
-    first = grid.window_origins(X.xy, size)
-    for train, test in splits:
-        assert not set(train) & set(test) and len(train) and len(test)
-        if grouped:
-            assert not set(groups[train]) & set(groups[test])
-        gap = np.abs(first[train][:, None] - first[test]).max(axis=-1)
-        assert gap.min() >= size
-        # Left out is what is near along both axes, and nothing else.
-        distance = (np.abs(X.xy[:, None] - X.xy[test]) / buffer).max(axis=-1).min(axis=1)
-        rest = np.setdiff1d(np.arange(len(X)), test)
-        assert not set(rest[distance[rest] < 1 - 1e-9]) & set(train)
-        assert set(rest[distance[rest] > 1 + 1e-9]) <= set(train)
-    for (a, b), (c, d) in zip(splits, folds.split(X, y, groups), strict=True):
-        assert np.array_equal(a, c) and np.array_equal(b, d)
-
-
-# -- composites -------------------------------------------------------------------------------------------------------
-
-names = st.sampled_from(["VV_before", "VV_after", "VH_after", "DEM", "Red"])
-recipes = st.lists(
-    names | st.tuples(names, names).map(" - ".join) | st.tuples(names, names).map("-".join), min_size=1, max_size=5
-)
-radar = ("VV_before", "VV_after", "VH_after")
-
-
-def radar_scene(units):
-    random = np.random.RandomState(5)
-    values = {name: random.gamma(4, 0.02, (9, 11)) for name in (*radar, "DEM", "Red")}
-    for name in radar:
-        if units.get(name) == "dB":
-            values[name] = 10 * np.log10(values[name])
-        values[name].flat[random.choice(99, 4)] = 0.0 if units.get(name) else np.nan
-    return Scene.from_arrays(values, transform=T, crs=UTM, units=units), values
-
-
-@given(recipes, st.fixed_dictionaries({}, optional=dict.fromkeys(radar, st.sampled_from(["dB", "linear"]))))
-@law(100)
-def test_a_composite_is_its_arithmetic(recipe, units):
-    scene, values = radar_scene(units)
-    X = Locations(scene, scene.grid.xy([4.5], [5.5]))
-    stacker = BandStacker(recipe)
-    declared = {name: name in units for name in values}
-    if any(len({declared[n] for n in band_inputs(band)}) > 1 for band in recipe):
-        with pytest.raises(BandError, match="different units"):
-            stacker.fit(X)
-        return
-    view = stacker.fit_transform(X).scenes[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        real = {
-            name: {"linear": 10 * np.log10(v.astype("float32")), None: v, "dB": np.where(v == 0, np.nan, v)}[
-                units.get(name)
-            ]
-            for name, v in values.items()
-        }
-    real = {name: np.where(np.isfinite(v), v, np.nan).astype("float32") for name, v in real.items()}
-    for window in (None, ((2, 7), (1, 6))):
-        got = view.read(window=window)
-        assert got.dtype == np.float32 and got.shape[2] == len(recipe)
-        for i, band in enumerate(recipe):
-            plus, *minus = band_inputs(band)
-            expected = real[plus] - real[minus[0]] if minus else real[plus]
-            if window:
-                expected = expected[2:7, 1:6]
-            np.testing.assert_allclose(got[..., i], expected, rtol=1e-5, atol=1e-5)
-
-
-@given(st.tuples(names, names), st.sampled_from(["dB", "linear", None]))
-@law(30)
-def test_a_difference_turned_round_is_its_negative_and_order_is_kept(pair, unit):
-    one, other = pair
-    scene, _ = radar_scene(dict.fromkeys(radar, unit) if unit else {})
-    assume(unit is None or (one in radar) == (other in radar))
-    X = Locations(scene, scene.grid.xy([4.5], [5.5]))
-    recipe = [f"{one} - {other}", f"{other} - {one}", one, other]
-    a, b, c, d = np.moveaxis(BandStacker(recipe).fit_transform(X).scenes[0].read(), -1, 0)
-    np.testing.assert_array_equal(a, -b)
-    np.testing.assert_array_equal(a, c - d)
-    turned = BandStacker(recipe[::-1]).fit_transform(X).scenes[0].read()
-    assert same(np.ascontiguousarray(turned[..., ::-1]), np.stack([a, b, c, d], axis=-1))
-
-
-texts = st.text(max_size=12) | st.text("AB_ -\t12", max_size=9) | st.sampled_from(sorted(COMPOSITES))
-
-
-@given(texts | st.lists(texts | anything, max_size=4))
-@law(250)
-def test_any_recipe_is_resolved_or_refused(recipe):
-    available = ("VV_before", "VV_after", "A", "B", "AB", "Red")
-    try:
-        bands = resolve_composite(recipe, available)
-    except BandError:
-        return
-    assert bands and all(set(band_inputs(band)) <= set(available) for band in bands)
-    assert resolve_composite(bands, available) == bands
-    if not isinstance(recipe, str):
-        assert len(bands) == len(recipe)
-
-
-# -- locations --------------------------------------------------------------------------------------------------------
-
-SCENES = [random_scene((9, 9), ("A",), seed=s, transform=T) for s in range(3)]
-
-
-def locations(counts):
-    random = np.random.RandomState(1)
-    return Locations.concatenate(
-        [Locations(s, random.uniform(0, 90, (n, 2))) for s, n in zip(SCENES, counts, strict=True)]
-    )
-
-
-counts = st.tuples(*[st.integers(0, 5)] * 3)
-
-
-@given(counts, st.data())
-@law(200)
-def test_rows_are_taken_as_numpy_takes_them(counts, data):
-    X = locations(counts)
-    n = len(X)
-    keys = st.slices(n) | arrays.arrays(bool, n)
-    if n:
-        keys = keys | st.lists(st.integers(-n, n - 1)) | arrays.integer_array_indices((n,), result_shape=st.just((4,)))
-    key = data.draw(keys)
-    if isinstance(key, tuple):
-        (key,) = key
-    if isinstance(key, list) and not key:
-        key = np.array([], int)
-    got = X[key]
-    assert isinstance(got, Locations)
-    np.testing.assert_array_equal(got.xy, X.xy[key])
-    np.testing.assert_array_equal(got.scene_index, X.scene_index[key])
-    assert got.shape == X.xy[key].shape == np.asarray(got).shape
-    assert [got.scenes[i] for i in got.scene_index] == [
-        X.scenes[i] for i in np.arange(n)[key] for i in [X.scene_index[i]]
-    ]
-    np.testing.assert_array_equal(X[key, ...].xy, got.xy)
-    np.testing.assert_array_equal(X[key, 1], X.xy[key, 1])
-
-
-@given(counts, counts, counts)
-@law(40)
-def test_joining_keeps_rows_scenes_and_order(one, two, three):
-    parts = [locations(c) for c in (one, two, three)]
-    whole = Locations.concatenate(parts)
-    nested = Locations.concatenate([Locations.concatenate(parts[:2]), parts[2]])
-    rows = [(p.scenes[i], tuple(xy)) for p in parts for i, xy in zip(p.scene_index, p.xy.tolist(), strict=True)]
-    for joined in (whole, nested):
-        assert [
-            (joined.scenes[i], tuple(xy)) for i, xy in zip(joined.scene_index, joined.xy.tolist(), strict=True)
-        ] == rows
-        assert len(set(joined.scenes)) == len(joined.scenes)
-    starts = np.cumsum([0, *(len(p) for p in parts)])
-    for part, start in zip(parts, starts, strict=False):
-        np.testing.assert_array_equal(whole[start : start + len(part)].xy, part.xy)
 
 
 # -- the map ----------------------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """X in, patches out: the steps of a pipeline before its classifier, and what they demand of a scene."""
 
 from .augmentation import AugmentedPatches, Augmenter, Ranges
-from .bands import BandStacker, CompositeView
-from .contract import size_text
-from .patches import PatchSampler, patch_side, require_scene
+from .bands import BandStacker
+from .contract import require_scene, size_text
+from .patches import PatchSampler, patch_side
 from .threads import cores, share_of_cores
 from .variants import drawn_maps, random_variants, resampled
+from .view import CompositeView
 
 __all__ = [
     "AugmentedPatches",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
@@ -15,63 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..composites import band_inputs, resolve_composite
 from ..exceptions import BandError, SceneError
 from ..sampling import Locations
-from .contract import pixel_size, say_not_recorded, size_text, sizes_agree
+from .contract import pixel_size, size_text, sizes_agree
+from .view import CompositeView, declared, require_locations, units_of, was_checked
 
 __all__ = ["BandStacker"]
-
-
-@dataclass(frozen=True)
-class CompositeView:
-    """A scene seen through a composite: the same grid, other bands, radar in dB. Reads lazily."""
-
-    scene: Any
-    bands: tuple[str, ...]
-
-    @property
-    def grid(self) -> Any:
-        """The scene's grid."""
-        return self.scene.grid
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The scene's files."""
-        return self.scene.files
-
-    @property
-    def block_shape(self) -> tuple[int, int]:
-        """The blocks that the scene is stored in."""
-        return self.scene.block_shape
-
-    @property
-    def units(self) -> Mapping[str, str]:
-        """Units of the bands, after conversion, where they are declared."""
-        return {band: "dB" for band in self.bands if band_inputs(band)[0] in self.scene.units}
-
-    @property
-    def checked(self) -> bool:
-        """Whether it is a part of a scene that was held against the contract as a whole."""
-        return getattr(self.scene, "checked", False)
-
-    def declared(self, band: str) -> str:
-        """The units that the scene declares for what a band is made of."""
-        return _declared(self.scene, band)
-
-    def read(self, bands: Iterable[str] | None = None, window: Any = None) -> np.ndarray:
-        """Float32 pixels (rows, cols, bands), NaN for nodata, linear power converted to dB."""
-        wanted = self.bands if bands is None else tuple(bands)
-        names = tuple(dict.fromkeys(name for band in wanted for name in band_inputs(band)))
-        pixels = self.scene.read(names, window)
-        for i, name in enumerate(names):
-            if self.scene.units.get(name) == "linear":
-                pixels[..., i] = _decibels(pixels[..., i])
-        if names == wanted:
-            return pixels
-        values = {name: pixels[..., i] for i, name in enumerate(names)}
-        out = np.empty((*pixels.shape[:2], len(wanted)), np.float32)
-        for i, band in enumerate(wanted):
-            plus, *minus = band_inputs(band)
-            out[..., i] = values[plus] - values[minus[0]] if minus else values[plus]
-        return out
 
 
 class BandStacker(TransformerMixin, BaseEstimator):
@@ -137,10 +82,6 @@ class BandStacker(TransformerMixin, BaseEstimator):
         self.composite = composite
         self.pixel_size_tolerance = pixel_size_tolerance
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # pickles made before there was such a parameter
-        super().__setstate__({"pixel_size_tolerance": 0.15, **state})
-
     def fit(self, X: Locations, y: Any = None) -> BandStacker:
         """Resolve the composite on the scenes of X.
 
@@ -158,7 +99,7 @@ class BandStacker(TransformerMixin, BaseEstimator):
         scenes = require_locations(X, self).scenes
         shared = [b for b in scenes[0].bands if all(b in s.bands for s in scenes)]
         bands = resolve_composite(self.composite, shared)
-        units = _units_of(scenes[0], bands)
+        units = _converted_units(scenes[0], bands)
         for scene in scenes[1:]:
             _check_units(scene, bands, units)
         used = [scenes[i] for i in np.unique(X.scene_index)] or list(scenes)
@@ -210,7 +151,7 @@ class BandStacker(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         self._check_bands(scene)
         _check_units(scene, self.bands_, self.units_)
-        if not getattr(scene, "checked", False):  # as a part of one that was
+        if not was_checked(scene):
             self._check_pixels(scene.grid)
         return CompositeView(scene, self.bands_)
 
@@ -224,19 +165,18 @@ class BandStacker(TransformerMixin, BaseEstimator):
             )
 
     def _check_pixels(self, grid: Any) -> None:
-        self._validate_params()
-        known, tolerance = getattr(self, "pixel_size_", None), self.pixel_size_tolerance
-        if known is None:
-            say_not_recorded("the size of its pixels")
-        elif tolerance is not None and not sizes_agree(known, size := pixel_size(grid), tolerance):
-            place = "" if grid.crs else " (it has no CRS, so that a map unit counts as a metre)"
-            raise SceneError(
-                f"The model was fitted on pixels of {size_text(known)} on the ground, and the scene has pixels of "
-                f"{size_text(size)}{place}: a patch would show another stretch of ground "
-                f"(pixel_size_tolerance={tolerance}). Put the scene on such pixels (gdalwarp -tr, or the argument grid "
-                "of Scene.from_files), or train on scenes like it. To use it as it is, set pixel_size_tolerance=None "
-                "on the BandStacker: pipe.set_params(bandstacker__pixel_size_tolerance=None)."
-            )
+        self._validate_params()  # the tolerance may have been set since
+        size, tolerance = pixel_size(grid), self.pixel_size_tolerance
+        if tolerance is None or sizes_agree(self.pixel_size_, size, tolerance):
+            return
+        place = "" if grid.crs else " (it has no CRS, so that a map unit counts as a metre)"
+        raise SceneError(
+            f"The model was fitted on pixels of {size_text(self.pixel_size_)} on the ground, and the scene has pixels "
+            f"of {size_text(size)}{place}: a patch would show another stretch of ground "
+            f"(pixel_size_tolerance={tolerance}). Put the scene on such pixels (gdalwarp -tr, or the argument grid "
+            "of Scene.from_files), or train on scenes like it. To use it as it is, set pixel_size_tolerance=None "
+            "on the BandStacker: pipe.set_params(bandstacker__pixel_size_tolerance=None)."
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -245,45 +185,21 @@ class BandStacker(TransformerMixin, BaseEstimator):
         return tags
 
 
-def require_locations(X: Any, estimator: Any) -> Locations:
-    """Return X, or raise TypeError: plain coordinates do not say which scene they lie on."""
-    if not isinstance(X, Locations):
-        raise TypeError(
-            f"{type(estimator).__name__} takes Locations, which carry their scene, not {type(X).__name__}. Make them "
-            "with sample_polygons(scene, polygons, ...) or Locations(scene, xy)."
-        )
-    return X
-
-
-def _decibels(power: np.ndarray) -> np.ndarray:
-    out = np.full(power.shape, np.nan, np.float32)
-    np.log10(power, out=out, where=power > 0)
-    out *= 10
-    return out
-
-
-def _units_of(scene: Any, bands: tuple[str, ...]) -> tuple[str | None, ...]:
-    out = []
+def _converted_units(scene: Any, bands: tuple[str, ...]) -> tuple[str | None, ...]:
     for band in bands:
-        units = {"dB" if name in scene.units else None for name in band_inputs(band)}
-        if len(units) > 1:
+        if len({name in scene.units for name in band_inputs(band)}) > 1:
             raise BandError(
-                f"The difference {band!r} is of bands in different units ({_declared(scene, band)}). Declare the "
+                f"The difference {band!r} is of bands in different units ({declared(scene, band)}). Declare the "
                 "units of both: units={'VV_before': 'dB', ...}."
             )
-        out.append(units.pop())
-    return tuple(out)
+    return units_of(CompositeView(scene, bands))
 
 
 def _check_units(scene: Any, bands: tuple[str, ...], units: tuple[str | None, ...]) -> None:
-    for band, expected, found in zip(bands, units, _units_of(scene, bands), strict=True):
+    for band, expected, found in zip(bands, units, _converted_units(scene, bands), strict=True):
         if expected != found:
             raise BandError(
                 f"Band {band!r} was in {expected or 'undeclared units'} where the stacker was fitted and is in "
-                f"{found or 'undeclared units'} here ({_declared(scene, band)}). Declare the units of the scene's "
+                f"{found or 'undeclared units'} here ({declared(scene, band)}). Declare the units of the scene's "
                 "bands, 'dB' or 'linear', in the same way for training and for use."
             )
-
-
-def _declared(scene: Any, band: str) -> str:
-    return ", ".join(f"{name}: {scene.units.get(name, 'undeclared')}" for name in band_inputs(band))

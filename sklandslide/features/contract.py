@@ -1,35 +1,36 @@
-"""What a model was fitted on, and whether a scene is like it: size of pixels, polarisation, what the values are like.
+"""Whether a scene is like what a model was fitted on: size of its pixels, bands, units, and what its values are like.
 
-Pure functions. Nothing is refused here but what is beyond doubt: a lake, a desert or another season is no wrong scene,
+Nothing is refused here but what is beyond doubt: a lake, a desert or another season is no wrong scene,
 power declared as decibels is one.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from ..composites import band_inputs
 from ..exceptions import BandError
-from ..geodata import Grid, metres_at_centre
+from ..geodata import Grid, Window, evenly, keeping_open, metres_at_centre, require_power
+from .view import CompositeView, declared, scene_behind, units_of
 
 __all__ = [
     "ENOUGH",
+    "explain_nodata",
     "pixel_size",
-    "places",
     "quantiles_of",
+    "require_bands",
     "require_like",
-    "say_not_recorded",
+    "require_scene",
+    "require_values",
     "size_text",
     "sizes_agree",
 ]
 
-_log = logging.getLogger("sklandslide")
-
-# Patches, or pixels spread over a scene, that are looked at, and how few are too few to judge by.
-MOST = 64
+# Fewer patches, or pixels spread over a scene, than these are too few to judge by.
 ENOUGH = 16
 _SHARES = 0.05, 0.5, 0.95
 # A share so small that it may be chance, or a few odd pixels.
@@ -46,14 +47,6 @@ def pixel_size(grid: Grid) -> tuple[float, float]:
     """Metres on the ground of a pixel's two sides, along a row and along a column, at the middle of the grid.
 
     Without a CRS a map unit counts as a metre, as it does for slope.
-
-    Examples
-    --------
-    >>> from affine import Affine
-    >>> from sklandslide.features.contract import pixel_size
-    >>> from sklandslide.geodata.grid import Grid
-    >>> pixel_size(Grid(None, Affine(8, 6, 0, 6, -8, 0), (5, 5)))  # turned
-    (10.0, 10.0)
     """
     x, y = metres_at_centre(grid)
     t = grid.transform
@@ -65,25 +58,6 @@ def sizes_agree(one: tuple[float, float], other: tuple[float, float], tolerance:
 
     Pixels in degrees get narrower towards the poles. Of two at other latitudes the sides differ in one direction only,
     and by the square of what the root of the area differs by.
-
-    Parameters
-    ----------
-    one, other : (float, float)
-        As `pixel_size` gives them.
-    tolerance : float
-        Share by which the larger root of an area may exceed the smaller.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> from sklandslide.features.contract import sizes_agree
-    >>> sizes_agree((10, 10), (10.4, 10.4), 0.15), sizes_agree((10, 10), (30, 30), 0.15)
-    (True, False)
-    >>> sizes_agree((8.2, 11.1), (10.6, 11.1), 0.15)  # the same degrees at 42 and at 18 degrees north
-    True
     """
     along = np.abs(np.log(np.array(one)) - np.log(np.array(other)))
     area = abs(np.log(one[0] * one[1]) - np.log(other[0] * other[1]))
@@ -92,50 +66,78 @@ def sizes_agree(one: tuple[float, float], other: tuple[float, float], tolerance:
 
 
 def size_text(size: tuple[float, float]) -> str:
-    """A pixel size as a message gives it.
-
-    Examples
-    --------
-    >>> from sklandslide.features.contract import size_text
-    >>> size_text((10.0004, 10.0004))
-    '10 x 10 m'
-    """
+    """A pixel size as a message gives it."""
     return f"{size[0]:.4g} x {size[1]:.4g} m"
 
 
-def places(shape: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows and columns of pixels spread over a grid: a few, and then, for scenes that are mostly nodata, more.
+def require_scene(samplers: Iterable[Any], views: Iterable[Any]) -> None:
+    """Raise BandError if the pixels of a scene cannot be what fitted samplers know. Some hundred are read.
 
-    Examples
-    --------
-    >>> from sklandslide.features.contract import places
-    >>> [len(rows) for rows, cols in places((1000, 1000))]
-    [64, 1024]
+    `views` are all that the samplers may be given of the scene; a sampler is given the one with its bands.
     """
+    by_bands = {tuple(view.bands): view for view in views}
+    seen: dict[tuple[str, ...], np.ndarray] = {}
+    with keeping_open():
+        for sampler in samplers:
+            bands = sampler.bands_
+            for view in by_bands.values():
+                if not isinstance(view, CompositeView):  # a stacker looks at the bands and units of its own
+                    require_bands(bands, sampler.units_, view)
+            if bands in by_bands and sampler.check_values:
+                if bands not in seen:
+                    seen[bands] = _spread_values(by_bands[bands])
+                if len(seen[bands]) >= ENOUGH:
+                    require_values(sampler, by_bands[bands], seen[bands])
+
+
+def require_bands(bands: tuple[str, ...], units: tuple[str | None, ...], scene: Any) -> None:
+    """Raise BandError if a scene's patches have other bands than they had, or the same in another order or units."""
+    if (tuple(scene.bands), units_of(scene)) == (bands, units):
+        return
+
+    def listed(names: Any, of: Any) -> str:
+        return ", ".join(name + (f" [{unit}]" if unit else "") for name, unit in zip(names, of, strict=True))
+
+    raise BandError(
+        f"The patches had the bands {listed(bands, units)}; those of this scene have "
+        f"{listed(scene.bands, units_of(scene))}. Put a BandStacker before the PatchSampler: it takes bands "
+        "by name, and converts units."
+    )
+
+
+def require_values(sampler: Any, scene: Any, values: np.ndarray) -> None:
+    """Raise BandError if these values of a scene, without NaN, cannot be what the sampler was fitted on."""
+    if sampler.check_values and sampler.value_quantiles_ is not None:
+        require_like(sampler.bands_, sampler.units_, sampler.value_quantiles_, values, scene)
+
+
+def explain_nodata(view: Any, at: np.ndarray) -> None:
+    """Raise BandError if pixels, shape (n, 2), are nodata because decibels were declared as power."""
+    inputs = tuple(name for band in view.bands for name in band_inputs(band))
+    require_power(scene_behind(view), inputs, *np.floor(at).astype(int).T.tolist())
+
+
+def _spread_values(view: Any) -> np.ndarray:
+    """Values of pixels spread over a scene, shape (n, bands), without nodata: few where there is little else."""
+    for at in _places(view.grid.shape):
+        values = np.concatenate([view.read(None, Window(row, col, 1, 1))[0] for row, col in at.tolist()])
+        missing = np.isnan(values).any(axis=1)
+        if missing.sum() > len(missing) / 2:
+            explain_nodata(view, at[np.flatnonzero(missing)[evenly(missing.sum())]])
+        if (~missing).sum() >= ENOUGH:
+            break
+    return values[~missing]
+
+
+def _places(shape: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Rows and columns (n, 2) of pixels spread over a grid: 64, and then, for scenes that are mostly nodata, 1024."""
     for side in (8, 32):
         rows, cols = (((np.arange(min(side, n)) + 0.5) * n / min(side, n)).astype(np.int64) for n in shape)
-        yield np.repeat(rows, len(cols)), np.tile(cols, len(rows))
+        yield np.stack([np.repeat(rows, len(cols)), np.tile(cols, len(rows))], axis=1)
 
 
 def quantiles_of(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    """The 5, 50 and 95 % quantiles of each band.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, bands)
-        Without NaN.
-
-    Returns
-    -------
-    tuple of (float, float, float)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklandslide.features.contract import quantiles_of
-    >>> quantiles_of(np.arange(101, dtype=np.float32)[:, None])
-    ((5.0, 50.0, 95.0),)
-    """
+    """The 5, 50 and 95 % quantiles of each band; of values without NaN, shape (n, bands)."""
     return tuple(zip(*np.quantile(values, _SHARES, axis=0, method="inverted_cdf").tolist(), strict=True))
 
 
@@ -144,40 +146,12 @@ def require_like(
     units: Sequence[str | None],
     quantiles: Sequence[Sequence[float]],
     values: np.ndarray,
-    declared: Callable[[str], str],
+    scene: Any,
     whose: str = "what the model was fitted on",
 ) -> None:
-    """Raise BandError if the values of a band cannot be like those that are known.
+    """Raise BandError if values of a scene, without NaN, shape (n, bands), cannot be like those that are known.
 
-    Parameters
-    ----------
-    bands : sequence of str
-    units : sequence of (str or None)
-        Of these bands, "dB" or None.
-    quantiles : sequence of (float, float, float)
-        Of the known values, as `quantiles_of` gives them.
-    values : ndarray of shape (n, bands)
-        Of the scene in question, without NaN.
-    declared : callable
-        From a band to the units that the scene declares.
-    whose : str
-        What the known values are, in the words of the message.
-
-    Raises
-    ------
-    BandError
-        That names the band, both ranges and the remedy.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklandslide.features.contract import require_like
-    >>> heights = np.linspace(2000, 3000, 50)[:, None]
-    >>> try:
-    ...     require_like(["DEM"], [None], [(200, 500, 800)], heights, lambda band: "undeclared")
-    ... except ValueError as error:
-    ...     print(str(error)[:69])
-    Band 'DEM' is not like what the model was fitted on: nine tenths of t
+    Known are the `quantiles_of` each band; `whose` says in the message what they are of.
     """
     for i, (band, unit, known) in enumerate(zip(bands, units, quantiles, strict=True)):
         reason = _contradiction(known, values[:, i], unit, "-" in band)
@@ -187,16 +161,10 @@ def require_like(
             raise BandError(
                 f"Band {band!r} is not like {whose}: nine tenths of the values there lie between {known[0]:.4g} and "
                 f"{known[2]:.4g}{suffix}, and here between {here[0]:.4g} and {here[2]:.4g}{suffix} (declared here: "
-                f"{declared(band)}). {reason} Check that the right raster stands for this band, and in which units it "
-                "is (units= of the scene). To use the scene all the same, set check_values=False on the PatchSampler: "
-                "pipe.set_params(patchsampler__check_values=False)."
+                f"{declared(scene, band)}). {reason} Check that the right raster stands for this band, and in which "
+                "units it is (units= of the scene). To use the scene all the same, set check_values=False on the "
+                "PatchSampler: pipe.set_params(patchsampler__check_values=False)."
             )
-
-
-@cache
-def say_not_recorded(what: str) -> None:
-    """Log, once, that a model was saved by a version that did not record something, which can so not be checked."""
-    _log.info("The model is of a version that did not record %s; scenes are taken as they come.", what)
 
 
 def _contradiction(known: Sequence[float], values: np.ndarray, unit: str | None, change: bool) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -11,14 +11,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_memory
 
-from ..composites import band_inputs
-from ..exceptions import BandError, NoValidDataError, SklandslideError
-from ..geodata import Window, evenly, keeping_open, require_power
+from ..exceptions import NoValidDataError, SklandslideError
+from ..geodata import evenly
 from ..sampling import Locations, read_patches, valid_patches
-from .bands import CompositeView, require_locations
-from .contract import ENOUGH, places, quantiles_of, require_like, say_not_recorded
+from .contract import ENOUGH, explain_nodata, quantiles_of, require_bands, require_like, require_values
+from .view import require_locations, units_of, was_checked
 
-__all__ = ["PatchSampler", "patch_side", "require_scene"]
+__all__ = ["PatchSampler", "patch_side"]
 
 # Pixels of a patch along each side that its values are known by.
 _ACROSS = 7
@@ -91,10 +90,6 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         self.memory = memory
         self.check_values = check_values
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # pickles made before there was such a parameter
-        super().__setstate__({"check_values": True, **state})
-
     def fit(self, X: Locations, y: Any = None) -> PatchSampler:
         """Learn what the patches are like: their bands, and some of their values.
 
@@ -136,9 +131,9 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         """Check the parameters, and learn what needs no pixels."""
         self._validate_params()
         scene = require_locations(X, self).scenes[0]
-        bands, units = tuple(scene.bands), _units_of(scene)
+        bands, units = tuple(scene.bands), units_of(scene)
         for other in X.scenes[1:]:
-            _require_bands(bands, units, other)
+            require_bands(bands, units, other)
         self.n_features_in_, self.patch_size_ = 2, int(self.patch_size)
         self.bands_, self.units_ = bands, units
         self.value_quantiles_: tuple[tuple[float, ...], ...] | None = None
@@ -147,16 +142,16 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         """Learn what the values are like; scenes whose decibels contradict each other are refused."""
         if len(X) < ENOUGH:
             return
-        self.value_quantiles_ = quantiles_of(np.concatenate([_some_values(patches, rows) for _, rows in _by_scene(X)]))
+        some = [(scene, len(rows), _some_values(patches, rows)) for scene, rows in _by_scene(X)]
+        self.value_quantiles_ = quantiles_of(np.concatenate([values for *_, values in some]))
         decibels = [i for i, unit in enumerate(self.units_) if unit == "dB"]
-        first = None
-        for scene, rows in _by_scene(X):
-            if not self.check_values or not decibels or len(rows) < ENOUGH:
-                continue
-            values = _some_values(patches, rows)[:, decibels]
-            first = first or quantiles_of(values)
-            names = [self.bands_[i] for i in decibels]
-            require_like(names, ["dB"] * len(names), first, values, _declared(scene), "that of another scene of X")
+        if not self.check_values or not decibels:
+            return
+        bands = [self.bands_[i] for i in decibels]
+        several = [(scene, values[:, decibels]) for scene, n, values in some if n >= ENOUGH]
+        for scene, values in several[1:]:
+            known = quantiles_of(several[0][1])
+            require_like(bands, ["dB"] * len(bands), known, values, scene, "that of another scene of X")
 
     def transform(self, X: Locations) -> np.ndarray:
         """Read the patches.
@@ -169,29 +164,33 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, patch_size, patch_size, n_bands), float32
         """
-        read, X = read_patches, require_locations(X, self)
-        size = patch_side(self)
-        for scene in X.scenes if hasattr(self, "bands_") else ():
-            _require_bands(self.bands_, self.units_, scene)
+        X, size = require_locations(X, self), patch_side(self)
+        fitted = hasattr(self, "bands_")
+        for scene in X.scenes if fitted else ():
+            require_bands(self.bands_, self.units_, scene)
+        read = read_patches
         if self.memory is not None and any(scene.files for scene in X.scenes):
             read = check_memory(self.memory).cache(read_patches)
         patches = read(X, size)
-        holes = np.isnan(patches.reshape(len(patches), -1).max(axis=1))  # the largest of numbers and NaN is NaN
-        if holes.any():
-            for scene, rows in _by_scene(X[holes]):
-                at = scene.grid.rowcol(X[holes].xy[rows[evenly(len(rows))]])
-                require_power(*_inputs(scene), *np.floor(at).astype(int).T.tolist())
-            row = int(np.flatnonzero(holes)[0])
-            raise NoValidDataError(
-                f"{holes.sum()} of {len(X)} patches of {self.patch_size} pixels hold nodata, the first at x, y = "
-                f"{X.xy[row].tolist()} (row {row}). Drop these locations; sample_polygons(..., patch_size=the largest "
-                "to be searched) refuses them itself."
-            )
-        if self.check_values and getattr(self, "value_quantiles_", None) is not None:
+        self._refuse_holes(X, patches)
+        if fitted:
             for scene, rows in _by_scene(X):
-                if not getattr(scene, "checked", False) and len(rows) >= ENOUGH:
-                    _require_values(self, scene, _some_values(patches, rows))
+                if not was_checked(scene) and len(rows) >= ENOUGH:
+                    require_values(self, scene, _some_values(patches, rows))
         return patches
+
+    def _refuse_holes(self, X: Locations, patches: np.ndarray) -> None:
+        holes = np.isnan(patches.reshape(len(patches), -1).max(axis=1))  # the largest of numbers and NaN is NaN
+        if not holes.any():
+            return
+        for scene, rows in _by_scene(X[holes]):
+            explain_nodata(scene, scene.grid.rowcol(X[holes].xy[rows[evenly(len(rows))]]))
+        row = int(np.flatnonzero(holes)[0])
+        raise NoValidDataError(
+            f"{holes.sum()} of {len(X)} patches of {self.patch_size} pixels hold nodata, the first at x, y = "
+            f"{X.xy[row].tolist()} (row {row}). Drop these locations; sample_polygons(..., patch_size=the largest "
+            "to be searched) refuses them itself."
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -213,91 +212,13 @@ def patch_side(sampler: PatchSampler) -> int:
     return size
 
 
-def require_scene(samplers: Iterable[PatchSampler], views: Iterable[Any]) -> None:
-    """Raise BandError if the pixels of a scene cannot be what samplers were fitted on. Some hundred are read.
-
-    Parameters
-    ----------
-    samplers : iterable of PatchSampler
-    views : iterable of CompositeView or Scene
-        All that the samplers may be given of the scene. A sampler is given the one with its bands.
-    """
-    by_bands = {tuple(view.bands): view for view in views}
-    composites = any(isinstance(view, CompositeView) for view in by_bands.values())
-    seen: dict[tuple[str, ...], np.ndarray] = {}
-    with keeping_open():
-        for sampler in samplers:
-            bands = getattr(sampler, "bands_", None)
-            if bands is None:
-                say_not_recorded("what its values are like")
-            elif not composites:
-                _require_bands(bands, sampler.units_, *by_bands.values())
-            if bands in by_bands and sampler.check_values:
-                if bands not in seen:
-                    seen[bands] = _spread_values(by_bands[bands])
-                if len(seen[bands]) >= ENOUGH:
-                    _require_values(sampler, by_bands[bands], seen[bands])
-
-
-def _require_values(sampler: PatchSampler, scene: Any, values: np.ndarray) -> None:
-    """Raise BandError if these values of a scene, without NaN, cannot be what the sampler was fitted on."""
-    known = getattr(sampler, "value_quantiles_", None)
-    if sampler.check_values and known is not None:
-        require_like(sampler.bands_, sampler.units_, known, values, _declared(scene))
-
-
-def _spread_values(view: Any) -> np.ndarray:
-    """Values of pixels spread over a scene, shape (n, bands), without nodata: few where there is little else."""
-    for rows, cols in places(view.grid.shape):
-        pixels = [
-            view.read(None, Window(row, col, 1, 1))[0] for row, col in zip(rows.tolist(), cols.tolist(), strict=True)
-        ]
-        values = np.concatenate(pixels)
-        missing = np.isnan(values).any(axis=1)
-        if missing.sum() > len(missing) / 2:
-            some = np.flatnonzero(missing)[evenly(missing.sum())]
-            require_power(*_inputs(view), rows[some].tolist(), cols[some].tolist())
-        if (~missing).sum() >= ENOUGH:
-            break
-    return values[~missing]
-
-
-def _by_scene(X: Locations) -> Iterator[tuple[Any, np.ndarray]]:
-    """The scenes that rows of X lie on, and these rows."""
-    for i in np.unique(X.scene_index):
-        yield X.scenes[i], np.flatnonzero(X.scene_index == i)
-
-
 def _some_values(patches: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Some of the values of some of these patches, shape (n, bands)."""
     step = -(-patches.shape[1] // _ACROSS)
     return patches[rows[evenly(len(rows))], ::step, ::step].reshape(-1, patches.shape[-1])
 
 
-def _units_of(scene: Any) -> tuple[str | None, ...]:
-    return tuple(scene.units.get(band) for band in scene.bands)
-
-
-def _inputs(scene: Any) -> tuple[Any, tuple[str, ...]]:
-    """The scene behind a view, and what of it the view is made of."""
-    inputs = tuple(name for band in scene.bands for name in band_inputs(band))
-    return (scene.scene if isinstance(scene, CompositeView) else scene), inputs
-
-
-def _declared(scene: Any) -> Callable[[str], str]:
-    return getattr(scene, "declared", lambda band: scene.units.get(band, "undeclared"))
-
-
-def _require_bands(bands: tuple[str, ...], units: tuple[str | None, ...], scene: Any) -> None:
-    """Raise BandError if a scene's patches have other bands than they had, or the same in another order or units."""
-    if (tuple(scene.bands), _units_of(scene)) == (bands, units):
-        return
-
-    def listed(names: Any, of: Any) -> str:
-        return ", ".join(name + (f" [{unit}]" if unit else "") for name, unit in zip(names, of, strict=True))
-
-    raise BandError(
-        f"The patches had the bands {listed(bands, units)}; those of this scene have "
-        f"{listed(scene.bands, _units_of(scene))}. Put a BandStacker before the PatchSampler: it takes bands "
-        "by name, and converts units."
-    )
+def _by_scene(X: Locations) -> Iterator[tuple[Any, np.ndarray]]:
+    """The scenes that rows of X lie on, and these rows."""
+    for i in np.unique(X.scene_index):
+        yield X.scenes[i], np.flatnonzero(X.scene_index == i)

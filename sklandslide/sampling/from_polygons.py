@@ -156,13 +156,8 @@ def sample_polygons(
     inventory = replace(inventory, geometries=beside(inventory.geometries, scene.grid))
     xy, polygon = _candidates(scene.grid, inventory, size, stride)
     X = Locations(scene, xy)
-    needed = _needed(scene, bands)
-    fits, valid = valid_patches(X, size, needed)
-    if fits.any() and not valid.any():
-        some = scene.grid.rowcol(xy[fits][evenly(int(fits.sum()))])
-        require_power(scene, needed or scene.bands, *np.floor(some).astype(int).T.tolist())
-    _check_any(scene, inventory, fits, valid, size)
     labels = inventory.labels[polygon]
+    fits, valid = _valid(X, size, bands, inventory)
     keep = _draw(valid, polygon, labels, balance, max_per_polygon, check_random_state(random_state))
     empty = np.setdiff1d(np.arange(len(inventory.ids)), polygon[valid])
     report = SamplingReport(
@@ -238,17 +233,16 @@ def _lattice_points(grid: Any, geometry: Any, size: int, stride: int) -> np.ndar
     return grid.xy([row], [col])
 
 
-def _needed(scene: Any, bands: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """The scene's bands whose nodata matters."""
-    if bands is None:
-        return None
-    wanted = resolve_composite(bands, scene.bands)
-    return tuple(dict.fromkeys(name for band in wanted for name in band_inputs(band)))
-
-
-def _check_any(scene: Any, inventory: Inventory, fits: np.ndarray, valid: np.ndarray, size: int) -> None:
+def _valid(
+    X: Locations, size: int, bands: str | Sequence[str] | None, inventory: Inventory
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which candidates fit the scene, and which of these hold no nodata; refused if there is none."""
     import shapely
 
+    (scene,) = X.scenes
+    wanted = scene.bands if bands is None else resolve_composite(bands, scene.bands)
+    needed = tuple(dict.fromkeys(name for band in wanted for name in band_inputs(band)))
+    fits, valid = valid_patches(X, size, needed)
     if not fits.any():
         raise InventoryError(
             f"No sample fits the scene: the polygons cover {shapely.total_bounds(inventory.geometries).tolist()} "
@@ -256,10 +250,13 @@ def _check_any(scene: Any, inventory: Inventory, fits: np.ndarray, valid: np.nda
             "Check the polygons' coordinate system and place."
         )
     if not valid.any():
+        some = scene.grid.rowcol(X.xy[fits][evenly(int(fits.sum()))])
+        require_power(scene, needed, *np.floor(some).astype(int).T.tolist())
         raise NoValidDataError(
             f"All {int(fits.sum())} candidates hold nodata in a patch of {size} pixels. Check the nodata values of the "
             "rasters, or name with bands= only the bands that you need."
         )
+    return fits, valid
 
 
 def _draw(

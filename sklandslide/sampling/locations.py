@@ -13,7 +13,7 @@ from ..exceptions import SceneError
 from ..geodata import keeping_open
 from .regions import regions
 
-__all__ = ["Locations", "read_patches", "valid_patches"]
+__all__ = ["Locations", "read_patches", "valid_patches", "windows_without"]
 
 # Patches are copied in groups of about this many bytes, which stay in the processor's cache on their way.
 _GROUP = 2**21
@@ -62,7 +62,7 @@ class Locations:
         if not np.isfinite(xy).all():
             row = int(np.flatnonzero(~np.isfinite(xy).all(axis=1))[0])
             raise SceneError(f"xy holds {xy[row]} at row {row}; map coordinates must be finite. Drop such rows.")
-        if not hasattr(scene, "read") or not hasattr(scene, "grid"):
+        if not hasattr(scene, "grid"):
             raise SceneError(
                 f"Locations need the Scene that they lie on, not {type(scene).__name__}: Locations(scene, xy)."
             )
@@ -111,13 +111,8 @@ class Locations:
         scenes: list[Any] = []
         index = []
         for part in parts:
-            place = []
-            for scene in part.scenes:
-                known = next((i for i, s in enumerate(scenes) if s is scene or s == scene), None)
-                if known is None:
-                    known = len(scenes)
-                    scenes.append(scene)
-                place.append(known)
+            scenes += [scene for scene in part.scenes if scene not in scenes]
+            place = [scenes.index(scene) for scene in part.scenes]
             index.append(np.array(place, np.int64)[part.scene_index])
         return cls._make(tuple(scenes), np.concatenate(index), np.concatenate([part.xy for part in parts]))
 
@@ -206,23 +201,9 @@ def _takes_all(key: Any) -> bool:
 
 
 def read_patches(X: Locations, patch_size: int) -> np.ndarray:
-    """Cut the patch about each location out of its scene.
+    """The patch about each location, float32 (n_samples, patch_size, patch_size, n_bands), NaN for nodata.
 
-    Parameters
-    ----------
-    X : Locations
-    patch_size : int
-        Pixels a side.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, patch_size, patch_size, n_bands), float32
-        NaN for nodata.
-
-    Raises
-    ------
-    SceneError
-        If a patch does not fit its scene, or the scenes have different numbers of bands.
+    Raises SceneError if a patch does not fit its scene, or the scenes have different numbers of bands.
     """
     counts = {len(scene.bands) for scene in X.scenes}
     if len(counts) > 1:
@@ -261,21 +242,7 @@ def _windows(pixels: np.ndarray, patch_size: int) -> np.ndarray:
 
 
 def valid_patches(X: Locations, patch_size: int, bands: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Tell which patches fit their scene, and which of these hold no nodata.
-
-    Parameters
-    ----------
-    X : Locations
-    patch_size : int
-        Pixels a side.
-    bands : sequence of str, default=None
-        The bands whose nodata matters; all by default.
-
-    Returns
-    -------
-    fits, valid : ndarray of shape (n_samples,), bool
-        `valid` is False where `fits` is.
-    """
+    """Which patches fit their scene, and which of these hold no nodata in these bands (all by default)."""
     fits = _fits(X, patch_size)
     inside = np.flatnonzero(fits)
     valid = np.zeros(len(X), bool)
@@ -287,7 +254,7 @@ def valid_patches(X: Locations, patch_size: int, bands: Sequence[str] | None = N
 
 
 def windows_without(mask: np.ndarray, patch_size: int) -> np.ndarray:
-    """For each window of a 2-D mask, by its first pixel, tell whether the mask is False all over it."""
+    """For each window of a 2-D mask, by its first pixel, whether the mask is False all over it."""
     total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32 if mask.size < 2**31 else np.int64)
     np.cumsum(np.cumsum(mask, axis=0, dtype=total.dtype), axis=1, out=total[1:, 1:])
     p = patch_size

@@ -30,25 +30,9 @@ def regions(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Read what a set of windows covers, part by part.
 
-    Parameters
-    ----------
-    scene : Scene or a view of one
-        With `read` and, where its rasters are stored in blocks, `block_shape`.
-    first : ndarray of shape (n, 2), int64
-        First row and column of each window; all windows fit the scene.
-    patch_size : int
-        Rows and columns of a window.
-    bands : sequence of str, default=None
-        Bands to read; all by default.
-
-    Yields
-    ------
-    which : ndarray of int
-        Which windows lie in this part; each comes once.
-    pixels : ndarray of shape (height, width, bands)
-        The part. Valid until the next is asked for, and only where the windows are.
-    place : ndarray of shape (len(which), 2)
-        First row and column of these windows in `pixels`.
+    `first` is the first row and column of each window, shape (n, 2); all fit the scene. Yields, for each part, which
+    windows lie in it (each comes once), its pixels (height, width, bands), and first row and column of these windows
+    in them. The pixels are valid until the next part is asked for, and only where the windows are.
     """
     if not len(first):
         return

@@ -16,11 +16,10 @@ from rasterio.features import rasterize
 from scipy import ndimage
 
 from sklandslide import Scene
-from sklandslide.datasets import _terrain, make_scene
-from sklandslide.datasets._noise import Noise, Seeds, grow, white
-from sklandslide.datasets._radar import MARGIN
-from sklandslide.datasets._site import Look, Site
-from sklandslide.datasets._viewing import View
+from sklandslide.datasets import make_scene, simulated, terrain
+from sklandslide.datasets.noise import Noise, Seeds, grow, white
+from sklandslide.datasets.site import Look, Site
+from sklandslide.datasets.viewing import View
 from sklandslide.exceptions import InventoryError, OutputExistsError, SceneError
 from sklandslide.geodata.grid import Window
 
@@ -46,25 +45,18 @@ class Facts:
         self.number = rasterize(numbered, self.scene.grid.shape, transform=self.scene.grid.transform, dtype="int32")
         self.inside = np.isin(self.number, np.flatnonzero(self.landslide) + 1)
 
-    def difference(self, pol, date="after"):
-        return self.band[f"{pol}_{date}"] - self.band[f"{pol}_before"]
+    def change(self, date="after"):
+        return self.band[f"VV_{date}"] - self.band["VV_before"]
 
-    def per_polygon(self, image, statistic=ndimage.mean, least=1):
-        """Statistic of the landslides and of the others that have at least so many pixels."""
-        index = np.arange(1, len(self.polygons) + 1)
-        enough = np.bincount(self.number.ravel(), minlength=len(index) + 1)[1:] >= least
-        values = np.full(len(index), np.nan)
-        values[enough] = statistic(image, self.number, index[enough])
-        return values[self.landslide & enough], values[~self.landslide & enough]
+    def per_polygon(self, image):
+        """Means of the landslides and of the others."""
+        means = ndimage.mean(image, self.number, np.arange(1, len(self.polygons) + 1))
+        return means[self.landslide], means[~self.landslide]
 
 
 @pytest.fixture(scope="module")
 def default():
     return Facts(0)
-
-
-def d_prime(a, b):
-    return (a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2)
 
 
 def auc(positive, negative):
@@ -114,23 +106,15 @@ def test_same_seed_same_scene_and_another_seed_another(small):
 
 
 def test_random_state_in_the_sense_of_scikit_learn():
-    def dem(random_state):
-        return make_scene(shape=(64, 64), n_dates=2, random_state=random_state)[0].read("DEM")
-
-    assert np.array_equal(dem(np.random.RandomState(5)), dem(5))
-    assert np.array_equal(dem(np.random.default_rng(5)), dem(np.random.default_rng(5)))
+    seed = simulated._seed
+    assert seed(np.random.RandomState(5)) == seed(5) == seed(5)
+    assert seed(np.random.default_rng(5)) == seed(np.random.default_rng(5))
     stream = np.random.RandomState(5)
-    assert not np.array_equal(dem(stream), dem(stream))
-    assert not np.array_equal(dem(None), dem(None))
-
-
-@pytest.mark.parametrize("random_state", [None, 0])
-def test_global_random_state_is_untouched(random_state):
-    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the state that must not move
-    position = np.random.get_state()[2]  # noqa: NPY002
-    make_scene(shape=(64, 64), random_state=random_state)
-    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    assert np.random.get_state()[2] == position  # noqa: NPY002
+    assert seed(stream) != seed(stream)
+    state = np.random.get_state()  # noqa: NPY002 - the state that must not move
+    make_scene(shape=(64, 64), n_dates=2)
+    assert seed(None) != seed(None)
+    assert all(np.array_equal(a, b) for a, b in zip(state, np.random.get_state(), strict=True))  # noqa: NPY002
 
 
 def test_two_dates_are_the_first_two_of_three(small):
@@ -186,30 +170,24 @@ def test_files_are_tiled_deflate_with_nodata(tmp_path):
             assert file.nodata == 0 if dtype == "uint16" else np.isnan(file.nodata)
 
 
-def test_existing_files_are_kept_unless_overwrite(tmp_path):
+def test_existing_files_are_kept_unless_overwrite(tmp_path, small):
     (tmp_path / "Red.tif").write_text("mine")
     with pytest.raises(OutputExistsError, match=r"Red\.tif.*overwrite=True"):
         make_scene(**SMALL, directory=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["Red.tif"]
     assert (tmp_path / "Red.tif").read_text() == "mine"
-    make_scene(**SMALL, directory=tmp_path, overwrite=True)
-    scene, _ = make_scene(shape=SMALL["shape"], random_state=4, directory=tmp_path, overwrite=True)
-    memory, polygons = make_scene(shape=SMALL["shape"], random_state=4)
-    assert np.array_equal(scene.read("Red"), memory.read("Red"))
-    assert len(geopandas.read_file(tmp_path / "polygons.gpkg")) == len(polygons)
-
-
-def test_directory_that_is_a_file(tmp_path):
-    (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputExistsError, match="is a file"):
-        make_scene(**SMALL, directory=tmp_path / "file")
+        make_scene(**SMALL, directory=tmp_path / "Red.tif")
+    make_scene(shape=(64, 64), n_dates=2, random_state=4, directory=tmp_path, overwrite=True)
+    scene, polygons = make_scene(**SMALL, directory=tmp_path, overwrite=True)
+    assert np.array_equal(scene.read("Red"), small[0].read("Red"))
+    assert len(geopandas.read_file(tmp_path / "polygons.gpkg")) == len(polygons)
 
 
 # --- polygons --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("shape", [(64, 64), (64, 200), (150, 90)])
+@pytest.mark.parametrize("shape, seed", [((64, 64), 0), ((64, 64), 1), ((64, 200), 2), ((150, 90), 3)])
 def test_polygons_of_any_scene(shape, seed):
     scene, polygons = make_scene(shape=shape, n_dates=2, random_state=seed)
     assert set(polygons.columns) == {"class", "id", "geometry"}
@@ -253,12 +231,8 @@ def test_density_is_per_area():
     assert 40 <= (many["class"] == "landslide").sum() <= 72
 
 
-def test_sizes_and_shapes_as_in_iburi(default):
+def test_landslides_have_shapes_as_in_iburi_and_all_bearings(default):
     landslides = default.polygons[default.landslide]
-    small, middle, large = np.percentile(landslides.area, [10, 50, 90])
-    assert 700 <= small <= 1800
-    assert 3000 <= middle <= 6000
-    assert 18_000 <= large <= 45_000
     corners = np.array([np.array(b.exterior.coords) for b in landslides.minimum_rotated_rectangle()])
     sides = np.hypot(*np.moveaxis(np.diff(corners[:, :3], axis=1), -1, 0))
     assert 1.5 <= np.median(sides.max(1) / sides.min(1)) <= 2.5
@@ -284,62 +258,7 @@ def test_landslides_run_down_the_slope(default):
     assert np.median(cosines) > 0.85  # 0.71 for any bearing
 
 
-def test_landslides_lie_on_slopes(default):
-    slope = default.band["Slope"]
-    assert 16.5 <= np.median(slope[default.inside]) <= 21  # Iburi: 18.7
-    assert 12.5 <= np.median(slope[~default.inside]) <= 15  # Iburi: 13.7
-
-
 # --- radar -----------------------------------------------------------------------------------------
-
-
-def test_levels_of_backscatter(default):
-    """Rain and snow move a date by 0.8 dB, standard deviation; without it the levels are those of Hokkaido."""
-    for date in ("before", "after", "after2"):
-        assert np.median(default.band[f"VV_{date}"]) == pytest.approx(-7.3, abs=2.4)
-        assert np.median(default.band[f"VH_{date}"]) == pytest.approx(-13.2, abs=2.4)
-    levels = {"VV": -7.3, "VH": -13.2}
-    for pol, level in levels.items():
-        found = [np.median(make_scene(shape=(200, 200), random_state=s)[0].read(f"{pol}_after")) for s in range(8)]
-        assert np.mean(found) == pytest.approx(level, abs=0.8)
-
-
-@pytest.mark.parametrize(("pol", "low", "high"), [("VV", 2.1, 2.8), ("VH", 2.5, 3.1)])
-@pytest.mark.parametrize("date", ["after", "after2"])
-def test_difference_of_dates_is_speckle_as_measured(default, pol, low, high, date):
-    difference = default.difference(pol, date)
-    assert low <= difference[~default.inside].std() <= high
-    for axis in (0, 1):
-        assert 0.4 <= lag_one(difference, axis) <= 0.5
-
-
-def test_speckle_of_both_polarisations_and_of_dates_is_related(default):
-    vv, vh = default.difference("VV"), default.difference("VH")
-    assert 0.18 <= np.corrcoef(vv.ravel(), vh.ravel())[0, 1] <= 0.30
-    # Relief and cover last over the dates, so levels go together far more than speckle alone would.
-    assert np.corrcoef(default.band["VV_before"].ravel(), default.band["VV_after"].ravel())[0, 1] > 0.6
-
-
-def test_slopes_facing_the_radar_are_brighter(default):
-    east = np.gradient(ndimage.gaussian_filter(default.band["DEM"], 2), 10.0, axis=1)
-    forest = default.band["Slope"] > 10
-    vv = default.band["VV_before"]
-    # the radar looks east: what rises to the east faces it
-    assert vv[forest & (east > 0.2)].mean() - vv[forest & (east < -0.2)].mean() > 3
-
-
-def test_landslides_are_not_plain_in_the_radar_mean(default):
-    for pol in ("VV", "VH"):
-        inside, other = default.per_polygon(default.difference(pol), least=20)
-        assert abs(d_prime(inside, other)) < 0.6
-
-
-@pytest.mark.parametrize(("pol", "widest"), [("VV", 5.2), ("VH", 5.4)])
-def test_landslides_widen_the_spread_of_the_difference(default, pol, widest):
-    difference = default.difference(pol)
-    inside, other = default.per_polygon(difference, ndimage.standard_deviation, least=20)
-    assert d_prime(inside, other) > 0.8
-    assert difference[default.inside].std() < widest
 
 
 @pytest.mark.slow
@@ -356,37 +275,21 @@ def test_calibration_against_the_real_data(tmp_path):
 
 
 def test_change_stays_on_the_second_date(default):
-    smooth = [ndimage.uniform_filter(default.difference("VV", d), 3) for d in ("after", "after2")]
+    smooth = [ndimage.uniform_filter(default.change(d), 3) for d in ("after", "after2")]
     later = default.band["VV_after2"] - default.band["VV_after"]
     assert np.corrcoef(smooth[0][default.inside], smooth[1][default.inside])[0, 1] > 0.7
-    assert later[default.inside].std() < 0.85 * default.difference("VV")[default.inside].std()
-
-
-def test_thresholds_on_radar_pixels_find_little(default):
-    """Literature on Hokkaido reaches F1 0.56 to 0.59 with whole networks."""
-    vv, vh = default.difference("VV"), default.difference("VH")
-    scores = [vv, -vv, np.abs(vv), np.abs(ndimage.uniform_filter(vv, 5)), vv**2 + vh**2]
-    for score in [*scores, ndimage.uniform_filter(vv**2 + vh**2, 7)]:
-        assert best_f1(score, default.inside) <= 0.65
+    assert later[default.inside].std() < 0.85 * default.change()[default.inside].std()
 
 
 def test_landslides_show_in_the_texture_of_the_difference(default):
     """Hard, yet not hopeless: otherwise nothing could be learnt."""
-    power = ndimage.uniform_filter(default.difference("VV") ** 2, 9)
+    power = ndimage.uniform_filter(default.change() ** 2, 9)
     rng = np.random.default_rng(0)
     inside = rng.choice(power[default.inside], 1000)
     assert auc(inside, rng.choice(power[~default.inside], 1000)) > 0.8
 
 
 # --- the radar's side-looking view -----------------------------------------------------------------
-
-
-def test_the_other_orbit_sees_the_same_ground_and_landslides(small):
-    scene, polygons = make_scene(**SMALL, orbit="descending")
-    assert polygons.equals(small[1])
-    assert np.array_equal(scene.read(["DEM", "Red"]), small[0].read(["DEM", "Red"]))
-    for band in RADAR:
-        assert not np.array_equal(scene.read(band), small[0].read(band))
 
 
 def test_both_orbits_are_the_two_orbits(small):
@@ -397,36 +300,24 @@ def test_both_orbits_are_the_two_orbits(small):
     assert np.array_equal(both.read(RADAR), small[0].read(RADAR))
     assert np.array_equal(both.read([f"{band}_descending" for band in RADAR]), descending.read(RADAR))
     assert dict(both.units)["VV_before_descending"] == "dB"
+    assert np.array_equal(descending.read(["DEM", "Red"]), small[0].read(["DEM", "Red"]))
+    for band in RADAR:
+        assert not np.array_equal(descending.read(band), small[0].read(band))
 
 
-def test_slopes_bright_from_one_side_are_dark_from_the_other(default):
-    scene, _ = make_scene(random_state=0, orbit="descending", n_dates=2)
-    east = np.gradient(ndimage.gaussian_filter(default.band["DEM"], 2), 10.0, axis=1)
-    hills = default.band["Slope"] > 10
-    vv = scene.read("VV_before")[..., 0]
-    assert vv[hills & (east < -0.2)].mean() - vv[hills & (east > 0.2)].mean() > 3
-
-
-def test_radiometric_terrain_correction_takes_relief_out(default):
-    scene, polygons = make_scene(random_state=0, backscatter="gamma0", n_dates=2)
-    assert polygons.equals(default.polygons)
-    slopes = ndimage.gaussian_filter(default.band["DEM"], 2)
-    east = np.gradient(slopes, 10.0, axis=1)
-    hills = (default.band["Slope"] > 10) & ~default.inside
-    relief = {
-        name: abs(np.corrcoef(vv[hills], east[hills])[0, 1])
-        for name, vv in (("sigma0", default.band["VV_before"]), ("gamma0", scene.read("VV_before")[..., 0]))
-    }
-    assert relief["sigma0"] > 0.6
-    assert relief["gamma0"] < 0.15
-
-
-def test_a_steeper_view_is_brighter_where_the_ground_faces_it():
-    levels = [
-        np.median(make_scene(shape=(200, 200), random_state=1, n_dates=2, incidence=i)[0].read("VV_before"))
-        for i in (30.0, 44.0)
-    ]
-    assert levels[0] != levels[1]
+def test_slopes_that_face_the_radar_are_bright_unless_that_is_corrected():
+    bands = {}
+    for look in ({"orbit": "ascending"}, {"orbit": "descending"}, {"backscatter": "gamma0"}):
+        scene, _ = make_scene(shape=(250, 250), random_state=0, n_dates=2, **look)
+        bands.update(dict.fromkeys(look.values(), scene.read("VV_before")[..., 0]))
+    east = np.gradient(ndimage.gaussian_filter(scene.read("DEM")[..., 0], 2), 10.0, axis=1)
+    hills = scene.read("Slope")[..., 0] > 10
+    faces_west, faces_east = hills & (east > 0.2), hills & (east < -0.2)
+    # ascending passes look east: what rises to the east faces them
+    assert bands["ascending"][faces_west].mean() - bands["ascending"][faces_east].mean() > 3
+    assert bands["descending"][faces_east].mean() - bands["descending"][faces_west].mean() > 3
+    assert abs(np.corrcoef(bands["ascending"][hills], east[hills])[0, 1]) > 0.6
+    assert abs(np.corrcoef(bands["gamma0"][hills], east[hills])[0, 1]) < 0.15
 
 
 def view_of(slope, incidence):
@@ -448,9 +339,14 @@ def test_view_of_a_slope_in_the_plane_of_incidence(slope):
 
 def test_layover_is_bright_and_shadow_is_shadow():
     assert view_of(45, 37.5)[1] == pytest.approx(10 * np.log10(8))  # steeper than the incidence angle
-    assert view_of(36, 37.5)[1] == pytest.approx(10 * np.log10(8))  # nearly
     assert view_of(-60, 37.5)[2]
-    assert not view_of(-30, 37.5)[2]
+
+
+def test_another_incidence_changes_the_radar_alone(small):
+    scene, polygons = make_scene(**SMALL, incidence=30)
+    assert polygons.equals(small[1])
+    assert np.array_equal(scene.read(["DEM", "Red"]), small[0].read(["DEM", "Red"]))
+    assert not np.array_equal(scene.read("VV_before"), small[0].read("VV_before"))
 
 
 def test_another_event_on_the_same_ground(small):
@@ -487,43 +383,34 @@ def test_noise_is_standard_normal_and_smoother_with_beta(beta):
     assert lag_one(fields[0], 0) > {2.2: 0.5, 3.6: 0.95, 6.0: 0.99}[beta]
 
 
-def test_streams_are_their_own():
-    a, b = (white((Seeds(0) / name).key, Window(0, 0, 64, 64)) for name in ("a", "b"))
-    assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.05
-    assert abs(np.corrcoef(a.ravel(), white((Seeds(1) / "a").key, Window(0, 0, 64, 64)).ravel())[0, 1]) < 0.05
-
-
-@pytest.mark.parametrize("orbit", ["ascending", "descending"])
-def test_bands_of_a_window_are_those_of_the_whole(orbit):
-    scene, _ = make_scene(shape=(150, 170), random_state=2)
-    site = Site(11, scene.grid, Look(orbit, 37.5, "sigma0", 3, 0), None)
+def test_bands_of_a_window_are_those_of_the_whole():
+    grid = simulated._grid((110, 120), 10.0, "EPSG:32654")
+    site = Site(11, grid, Look("both", 37.5, "sigma0", 3, 0), None)
     site.polygons(3.5, None, None)
-    whole = site.bands(Window(0, 0, 150, 170))
-    for window in (Window(40, 50, 30, 41), Window(0, 0, 20, 170), Window(149, 169, 1, 1)):
+    whole = site.bands(Window(0, 0, 110, 120))
+    for window in (Window(40, 50, 30, 41), Window(0, 0, 20, 120), Window(109, 119, 1, 1)):
         part = site.bands(window)
         assert sorted(part) == sorted(whole) == sorted(site.names)
         for name, band in part.items():
             tolerance = 1.0 if name in ("Red", "Green", "Blue") else 1e-3  # whole numbers may round either way
             np.testing.assert_allclose(band, whole[name][window.slices], atol=tolerance, err_msg=name)
-    assert MARGIN == 6
 
 
 def test_a_scene_made_in_several_squares(monkeypatch, tmp_path):
     """Landslides and boxes lie in all of them, the ground goes on across the seams, and files hold the same pixels."""
-    monkeypatch.setattr(_terrain, "CELL", 128)
-    scene, polygons = make_scene(shape=(300, 200), random_state=5, n_dates=2)
+    options = {"shape": (160, 100), "pixel_size": 20, "random_state": 5, "n_dates": 2}
+    whole, _ = make_scene(**options)
+    monkeypatch.setattr(terrain, "CELL", 64)
+    scene, polygons = make_scene(**options)
     check_polygons(scene, polygons)
-    assert 0.5 * 3.5 * 6 < (polygons["class"] == "landslide").sum() < 1.7 * 3.5 * 6
-    dem, vv = (scene.read(name)[..., 0] for name in ("DEM", "VV_before"))
-    steps = np.abs(np.diff(dem, axis=0)).mean(axis=1)
-    assert steps[[127, 255]].max() < 3 * np.median(steps)
-    jumps = np.abs(np.diff(vv, axis=0)).mean(axis=1)
-    assert jumps[[127, 255]].max() < 1.3 * np.median(jumps)
-    stored, frame = make_scene(shape=(300, 200), random_state=5, n_dates=2, directory=tmp_path)
+    assert 0.5 * 3.5 * 6.4 < (polygons["class"] == "landslide").sum() < 1.7 * 3.5 * 6.4
+    before = ["DEM", "VV_before", "VH_before"]  # without landslides, which are others
+    np.testing.assert_allclose(scene.read(before), whole.read(before), rtol=0, atol=1e-3)
+    stored, frame = make_scene(**options, directory=tmp_path)
     assert np.array_equal(stored.read(), scene.read(list(stored.bands)))
     assert frame.equals(polygons)
     rows = scene.grid.rowcol(np.array([g.representative_point().coords[0] for g in polygons.geometry]))[:, 0]
-    assert set((rows // 128).astype(int)) == {0, 1, 2}
+    assert set((rows // 64).astype(int)) == {0, 1, 2}
 
 
 def test_nothing_half_written_keeps_its_name(tmp_path, monkeypatch):
@@ -535,7 +422,7 @@ def test_nothing_half_written_keeps_its_name(tmp_path, monkeypatch):
             raise OSError("disk full")
         return real(self, window)
 
-    monkeypatch.setattr(_terrain, "CELL", 64)
+    monkeypatch.setattr(terrain, "CELL", 64)
     monkeypatch.setattr(Site, "bands", fail)
     with pytest.raises(OSError, match="disk full"):
         make_scene(shape=(100, 64), random_state=0, directory=tmp_path)
@@ -545,8 +432,8 @@ def test_nothing_half_written_keeps_its_name(tmp_path, monkeypatch):
 # --- real ground -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def real(small):
+@pytest.fixture(scope="module")
+def real():
     """A DEM and landslides of a place, on a geographic grid with pixels of about 7 x 10 m, with no data in a corner."""
     rows, cols = 110, 140
     dem = make_scene(shape=(rows, cols), random_state=9)[0].read("DEM")[..., 0].astype(float)
@@ -565,23 +452,17 @@ def test_radar_on_real_ground(real):
     assert scene.grid == ground.grid
     assert set(scene.bands) == {*RADAR, "DEM", "Red", "Slope"}
     assert np.array_equal(scene.read(["DEM", "Red"]), ground.read(["DEM", "Red"]), equal_nan=True)
-    missing = np.isnan(ground.read("DEM")[..., 0])
+    known = np.isfinite(ground.read("DEM")[..., 0])
     for band in RADAR:
-        assert np.array_equal(np.isnan(scene.read(band)[..., 0]), missing), band
+        assert np.array_equal(np.isfinite(scene.read(band)[..., 0]), known), band
     assert polygons.crs.to_epsg() == 4326
     landslides = polygons[polygons["class"] == "landslide"]
     assert landslides.geometry.geom_equals_exact(inventory.to_crs(4326).geometry, 1e-9).all()
     others = polygons[polygons["class"] == "non-landslide"]
     assert len(others) > 0
-    metres = "EPSG:32654"
-    assert others.to_crs(metres).distance(inventory.union_all()).min() > 75
-
-
-def test_debris_lies_where_the_real_landslides_are(real):
-    ground, inventory = real
-    scene, _ = make_scene(dem=ground, polygons=inventory, random_state=1)
-    inside = rasterize(inventory.to_crs(4326).geometry, ground.grid.shape, transform=ground.grid.transform) == 1
-    known = np.isfinite(ground.read("DEM")[..., 0])
+    assert others.to_crs("EPSG:32654").distance(inventory.union_all()).min() > 75
+    # debris lies where the real landslides are, and stays
+    inside = rasterize(landslides.geometry, ground.grid.shape, transform=ground.grid.transform) == 1
     change = scene.read("VV_after")[..., 0] - scene.read("VV_before")[..., 0]
     stays = scene.read("VV_after2")[..., 0] - scene.read("VV_after")[..., 0]
     assert change[inside].std() > 1.3 * change[known & ~inside].std()
@@ -676,30 +557,19 @@ def test_reflectance_of_landslides_as_in_iburi(default):
     ("bad", "message"),
     [
         ({"shape": (63, 64)}, r"shape is \(63, 64\).*at least 64"),
-        ({"shape": 100}, "shape is 100"),
         ({"shape": (100, 100.5)}, "whole numbers"),
-        ({"shape": (100, 100, 3)}, "two whole numbers"),
-        ({"shape": ("a", "b")}, "two whole numbers"),
-        ({"pixel_size": 0}, "pixel_size is 0.*5 to 30 m"),
-        ({"pixel_size": np.nan}, "pixel_size is nan"),
+        ({"pixel_size": 0}, "pixel_size is 0.*from 5 to 30 m"),
         ({"pixel_size": "10"}, "pixel_size is '10'"),
-        ({"density": 0}, "density is 0.*above 0"),
-        ({"density": np.inf}, "density is inf"),
+        ({"density": 0}, "density is 0.*from 0.01 to 50"),
         ({"n_dates": 1}, "n_dates is 1.*2 .*or 3"),
-        ({"n_dates": 2.5}, "n_dates is 2.5"),
         ({"units": "db"}, "units is 'db'.*'dB'.*'linear'"),
-        ({"units": None}, "units is None"),
         ({"crs": "EPSG:4326"}, "projected system in metres"),
         ({"crs": "EPSG:2227"}, "projected system in metres"),  # US survey feet
         ({"crs": "nowhere"}, "no coordinate system"),
-        ({"crs": None}, "crs is None"),
         ({"orbit": "polar"}, "orbit is 'polar'.*'ascending'.*'descending'.*'both'"),
-        ({"orbit": None}, "orbit is None"),
         ({"backscatter": "beta0"}, "backscatter is 'beta0'.*'sigma0'.*'gamma0'"),
         ({"incidence": 60}, "incidence is 60.*20 to 50"),
-        ({"incidence": np.nan}, "incidence is nan"),
         ({"event": -1}, "event is -1.*0, 1, 2"),
-        ({"event": 1.5}, "event is 1.5"),
         ({"polygons": "polygons.gpkg"}, "without dem="),
     ],
 )
@@ -712,8 +582,3 @@ def test_too_full_a_scene_says_so(tmp_path):
     with pytest.raises(SceneError, match=r"80 m away.*larger shape.*lower density"):
         make_scene(shape=(64, 64), density=50, pixel_size=5, random_state=3, directory=tmp_path / "new")
     assert not (tmp_path / "new").exists()
-
-
-def test_arguments_are_keyword_only():
-    with pytest.raises(TypeError):
-        make_scene((64, 64))

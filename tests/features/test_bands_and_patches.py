@@ -10,14 +10,18 @@ import joblib
 import numpy as np
 import pytest
 from affine import Affine
-from rasters import rotated, write
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import law
+from rasters import write
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sklandslide import COMPOSITES, BandStacker, Locations, PatchSampler, Scene
-from sklandslide.exceptions import BandError, NoValidDataError, SceneError, SceneReadError
+from sklandslide import BandStacker, Locations, PatchSampler, Scene
+from sklandslide.composites import band_inputs
+from sklandslide.exceptions import BandError, NoValidDataError, SceneReadError
 from sklandslide.geodata import raster
 from sklandslide.geodata.grid import Window
 
@@ -30,7 +34,8 @@ POWER = {
     "VV_after2": 1e-5,
     "VH_after2": 1e-6,
 }
-DECIBELS = {"VV_before": -10, "VH_before": -20, "VV_after": -30, "VH_after": -40, "VV_after2": -50, "VH_after2": -60}
+
+
 COLOURS = {"Red": 11.0, "Green": 12.0, "Blue": 13.0}
 
 
@@ -83,10 +88,6 @@ TABLE_2 = {
 }
 
 
-def test_the_table_of_composites_is_the_papers():
-    assert list(COMPOSITES) == list(TABLE_2)
-
-
 @pytest.mark.parametrize("composite", TABLE_2)
 def test_every_composite_has_its_bands_in_order(composite):
     scene = constant_scene(*ALL)
@@ -99,38 +100,54 @@ def test_every_composite_has_its_bands_in_order(composite):
         np.testing.assert_allclose(pixels[..., band], np.broadcast_to(expected, (12, 12)), rtol=1e-5)
 
 
-def test_default_composite_is_baa():
-    assert BandStacker().fit(middle(constant_scene(*ALL))).bands_ == ("VV_before", "VV_after", "VV_after2")
+NAMES = st.sampled_from(["VV_before", "VV_after", "VH_after", "DEM", "Red"])
+RECIPES = st.lists(
+    NAMES | st.tuples(NAMES, NAMES).map(" - ".join) | st.tuples(NAMES, NAMES).map("-".join), min_size=1, max_size=5
+)
+RADAR = ("VV_before", "VV_after", "VH_after")
 
 
-def test_a_list_of_bands_and_differences():
-    scene = constant_scene(*ALL)
-    stacker = BandStacker(["DEM", "VH_after-VH_before", "VV_after", "Red - Blue", "Green"]).fit(middle(scene))
-    assert stacker.bands_ == ("DEM", "VH_after - VH_before", "VV_after", "Red - Blue", "Green")
-    assert stacker.units_ == (None, "dB", "dB", None, None)
-    pixels = stacker.transform(middle(scene)).scenes[0].read()
-    np.testing.assert_allclose(pixels[..., 1:], np.broadcast_to([-20, -30, -2, 12], (12, 12, 4)), rtol=1e-5)
-    single = BandStacker(["Red"]).fit_transform(middle(scene)).scenes[0].read()
-    assert single.shape == (12, 12, 1) and (single == 11).all()
+def radar_scene(units):
+    random = np.random.RandomState(5)
+    values = {name: random.gamma(4, 0.02, (9, 11)) for name in (*RADAR, "DEM", "Red")}
+    for name in RADAR:
+        if units.get(name) == "dB":
+            values[name] = 10 * np.log10(values[name])
+        values[name].flat[random.choice(99, 4)] = 0.0 if units.get(name) else np.nan
+    return Scene.from_arrays(
+        values, transform=Affine(10, 0, 500_000, 0, -10, 4_700_000), crs="EPSG:32654", units=units
+    ), values
 
 
-def test_a_tuple_and_an_array_of_names_are_lists_too():
-    X = middle(constant_scene(*ALL))
-    for names in (("Red", "Blue"), np.array(["Red", "Blue"])):
-        assert BandStacker(names).fit(X).bands_ == ("Red", "Blue")
-
-
-def test_linear_power_is_converted_and_decibels_are_kept():
-    power = np.array([[1.0, 0.1, 100.0]])
-    scene = Scene.from_arrays(
-        {"VV_before": power, "VV_after": power, "VH_after": power},
-        transform=Affine(1, 0, 0, 0, -1, 1),
-        units={"VV_before": "linear", "VV_after": "dB"},
-    )
-    pixels = BandStacker(["VV_before", "VV_after", "VH_after"]).fit_transform(middle(scene)).scenes[0].read()
-    np.testing.assert_allclose(pixels[0, :, 0], [0, -10, 20], atol=1e-5)
-    np.testing.assert_array_equal(pixels[0, :, 1], power[0].astype(np.float32))
-    np.testing.assert_array_equal(pixels[0, :, 2], power[0].astype(np.float32))  # undeclared: as it is
+@given(RECIPES, st.fixed_dictionaries({}, optional=dict.fromkeys(RADAR, st.sampled_from(["dB", "linear"]))))
+@law(100)
+def test_a_composite_is_its_arithmetic(recipe, units):
+    scene, values = radar_scene(units)
+    X = Locations(scene, scene.grid.xy([4.5], [5.5]))
+    stacker = BandStacker(recipe)
+    declared = {name: name in units for name in values}
+    if any(len({declared[n] for n in band_inputs(band)}) > 1 for band in recipe):
+        with pytest.raises(BandError, match="different units"):
+            stacker.fit(X)
+        return
+    view = stacker.fit_transform(X).scenes[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        real = {
+            name: {"linear": 10 * np.log10(v.astype("float32")), None: v, "dB": np.where(v == 0, np.nan, v)}[
+                units.get(name)
+            ]
+            for name, v in values.items()
+        }
+    real = {name: np.where(np.isfinite(v), v, np.nan).astype("float32") for name, v in real.items()}
+    for window in (None, ((2, 7), (1, 6))):
+        got = view.read(window=window)
+        assert got.dtype == np.float32 and got.shape[2] == len(recipe)
+        for i, band in enumerate(recipe):
+            plus, *minus = band_inputs(band)
+            expected = real[plus] - real[minus[0]] if minus else real[plus]
+            if window:
+                expected = expected[2:7, 1:6]
+            np.testing.assert_allclose(got[..., i], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_power_of_zero_or_less_becomes_nodata_and_no_warning():
@@ -147,21 +164,6 @@ def test_power_of_zero_or_less_becomes_nodata_and_no_warning():
     assert np.isfinite(pixels[..., 1]).all()
 
 
-def test_a_difference_is_of_decibels_not_of_power():
-    scene = constant_scene("VV_before", "VV_after")
-    change = BandStacker(["VV_after - VV_before"]).fit_transform(middle(scene)).scenes[0].read()
-    np.testing.assert_allclose(change, -20, rtol=1e-5)
-
-
-def test_a_window_of_a_view_is_the_window_of_the_whole():
-    rng = np.random.default_rng(0)
-    bands = {name: rng.random((9, 7)) + 0.1 for name in ("VV_before", "VV_after")}
-    scene = Scene.from_arrays(bands, transform=Affine(1, 0, 0, 0, -1, 9), units=dict.fromkeys(bands, "linear"))
-    view = BandStacker("BAC").fit_transform(middle(scene)).scenes[0]
-    part = view.read(["VV_after - VV_before", "VV_after"], Window(2, 1, 4, 5))
-    np.testing.assert_array_equal(part, view.read()[2:6, 1:6][..., [2, 1]])
-
-
 @pytest.mark.parametrize(
     "composite, first, second", [("BAA", "VV_after", "VV_after2"), ("HHH", "VH_after", "VH_after2")]
 )
@@ -173,32 +175,7 @@ def test_a_missing_second_date_is_replaced_by_the_first_and_recorded(composite, 
     np.testing.assert_array_equal(pixels[..., 1], pixels[..., 2])
 
 
-def test_a_scene_without_the_second_date_is_refused_by_a_stacker_fitted_with_it():
-    stacker = BandStacker("BAA").fit(middle(constant_scene("VV_before", "VV_after", "VV_after2")))
-    with pytest.raises(BandError, match=r"VV_after2, which the scene does not have; it has VV_before, VV_after"):
-        stacker.transform(middle(constant_scene("VV_before", "VV_after")))
-
-
-def test_a_stacker_fitted_without_the_second_date_keeps_the_first():
-    stacker = BandStacker("BAA").fit(middle(constant_scene("VV_before", "VV_after")))
-    later = stacker.transform(middle(constant_scene("VV_before", "VV_after", "VV_after2")))
-    assert later.scenes[0].bands == ("VV_before", "VV_after", "VV_after")
-    np.testing.assert_allclose(later.scenes[0].read()[0, 0], [-10, -30, -30], rtol=1e-5)
-
-
-def test_a_list_given_by_the_user_is_never_substituted():
-    with pytest.raises(BandError, match="VV_after2"):
-        BandStacker(["VV_before", "VV_after", "VV_after2"]).fit(middle(constant_scene("VV_before", "VV_after")))
-
-
-def test_linear_and_decibels_agree_on_units_after_conversion():
-    stacker = BandStacker("BAC").fit(middle(constant_scene("VV_before", "VV_after", units="linear")))
-    assert stacker.units_ == ("dB", "dB", "dB")
-    already = constant_scene("VV_before", "VV_after", units="dB", power=DECIBELS)
-    np.testing.assert_allclose(stacker.transform(middle(already)).scenes[0].read()[0, 0], [-10, -30, -20], rtol=1e-5)
-
-
-@pytest.mark.parametrize("fitted, later", [("linear", None), ("dB", None), (None, "dB"), (None, "linear")])
+@pytest.mark.parametrize("fitted, later", [("linear", None), (None, "dB")])
 def test_other_units_than_when_fitted_are_refused(fitted, later):
     stacker = BandStacker("BAC").fit(middle(constant_scene("VV_before", "VV_after", units=fitted)))
     with pytest.raises(BandError, match=r"'VV_before' was in .*undeclared.*Declare the units"):
@@ -242,11 +219,7 @@ def test_scenes_that_share_too_little_or_differ_in_units_are_refused():
     "composite, match",
     [
         ("XYZ", "There is no composite 'XYZ'. The paper's are RGB, SSD"),
-        ("baa", "There is no composite 'baa'"),
-        ([], "no band"),
         (["VV_after - VV_before - Red"], "is no band"),
-        (["VV after"], "is no band"),
-        ([3], "is no band"),
         (["NIR"], "needs the band"),
     ],
 )
@@ -256,13 +229,12 @@ def test_wrong_composites_are_refused_when_fitted(composite, match):
         stacker.fit(middle(constant_scene(*ALL)))
 
 
-@pytest.mark.parametrize("composite", [3, None, 1.5])
-def test_a_composite_of_another_type_is_refused(composite):
+def test_a_composite_of_another_type_is_refused():
     with pytest.raises(ValueError, match="'composite' parameter of BandStacker must be"):
-        BandStacker(composite).fit(middle(constant_scene(*ALL)))
+        BandStacker(3).fit(middle(constant_scene(*ALL)))
 
 
-@pytest.mark.parametrize("plain", [np.zeros((3, 2)), [[0.0, 0.0]], np.zeros((2, 5, 5, 3)), None])
+@pytest.mark.parametrize("plain", [np.zeros((3, 2)), None])
 @pytest.mark.parametrize("estimator", [BandStacker("RGB"), PatchSampler(patch_size=3)], ids=["stacker", "sampler"])
 def test_plain_arrays_are_refused_with_the_remedy(estimator, plain):
     with pytest.raises(TypeError, match=r"takes Locations.*sample_polygons\(scene, polygons, \.\.\.\) or Locations\("):
@@ -316,7 +288,7 @@ def random_scene(shape=(40, 50), bands=("Red", "Green", "Blue"), seed=0, transfo
     return Scene.from_arrays(arrays, transform=transform, crs="EPSG:32654"), np.stack(list(arrays.values()), axis=-1)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 25])
+@pytest.mark.parametrize("size", [1, 4, 7, np.int64(25)])
 def test_patches_are_slices(size):
     scene, pixels = random_scene()
     rng = np.random.default_rng(size)
@@ -329,71 +301,6 @@ def test_patches_are_slices(size):
     ]
     assert patches.shape == (20, size, size, 3) and patches.dtype == np.float32
     np.testing.assert_array_equal(patches, expected)
-
-
-def test_an_even_patch_is_centred_on_the_corner_next_to_the_point():
-    scene, pixels = random_scene()
-    X = Locations(scene, scene.grid.xy([20.1, 20.9], [30.9, 30.1]))
-    patches = PatchSampler(patch_size=4).fit_transform(X)
-    np.testing.assert_array_equal(patches[0], pixels[18:22, 29:33])
-    np.testing.assert_array_equal(patches[1], pixels[19:23, 28:32])
-
-
-def test_a_rotated_grid_is_sampled_along_its_own_rows_and_columns():
-    scene, pixels = random_scene(transform=rotated(5e5, 4.7e6, 30, 10))
-    patches = PatchSampler(patch_size=3).fit_transform(Locations(scene, scene.grid.xy([10.5], [20.5])))
-    np.testing.assert_array_equal(patches[0], pixels[9:12, 19:22])
-
-
-def test_samples_far_apart_come_in_order_and_pixels_are_read_in_blocks():
-    scene, pixels = random_scene(shape=(1100, 700), bands=("Red",))
-    double = CountingScene(scene)
-    rng = np.random.default_rng(1)
-    row, col = rng.integers(5, 1095, 600), rng.integers(5, 695, 600)
-    patches = PatchSampler(patch_size=9).fit_transform(Locations(double, scene.grid.xy(row + 0.5, col + 0.5)))
-    expected = [pixels[r - 4 : r + 5, c - 4 : c + 5] for r, c in zip(row, col, strict=True)]
-    np.testing.assert_array_equal(patches, expected)
-    assert 1 <= len(double.windows) <= 6  # not 600 windows
-    times = np.zeros(scene.grid.shape, int)
-    for window in double.windows:
-        times[window.slices] += 1
-    assert times.max() == 1
-
-
-def test_nearby_patches_of_a_large_scene_read_only_what_they_need():
-    scene, _ = random_scene(shape=(1100, 700), bands=("Red",))
-    double = CountingScene(scene)
-    PatchSampler(patch_size=5).fit_transform(Locations(double, scene.grid.xy([800.5, 804.5], [20.5, 21.5])))
-    assert double.windows == [Window(798, 18, 9, 6)]
-
-
-def test_several_scenes_keep_the_order_of_rows():
-    (one, first), (two, second) = random_scene(seed=1), random_scene(shape=(30, 30), seed=2)
-    X = Locations.concatenate([Locations(one, one.grid.xy([20.5, 10.5], [20.5, 30.5])), middle(two)])[[2, 0, 1]]
-    patches = PatchSampler(patch_size=5).fit_transform(X)
-    np.testing.assert_array_equal(patches[0], second[13:18, 13:18])
-    np.testing.assert_array_equal(patches[1], first[18:23, 18:23])
-    np.testing.assert_array_equal(patches[2], first[8:13, 28:33])
-
-
-def test_scenes_with_other_numbers_of_bands_point_to_the_stacker():
-    one, two = random_scene()[0], random_scene(bands=("Red", "Green"))[0]
-    with pytest.raises(
-        BandError, match=r"bands Red, Green, Blue; those of this scene have Red, Green\. Put a BandStacker"
-    ):
-        PatchSampler(patch_size=3).fit_transform(Locations.concatenate([middle(one), middle(two)]))
-    with pytest.raises(SceneError, match=r"\[2, 3\] bands.*BandStacker"):  # that is not fitted
-        PatchSampler(patch_size=3).transform(Locations.concatenate([middle(one), middle(two)]))
-
-
-def test_patches_at_the_very_edge_fit_and_one_further_do_not():
-    scene, pixels = random_scene()
-    corners = scene.grid.xy([2.5, 37.5], [2.5, 47.5])
-    patches = PatchSampler(patch_size=5).fit_transform(Locations(scene, corners))
-    np.testing.assert_array_equal(patches, [pixels[:5, :5], pixels[35:, 45:]])
-    outside = Locations(scene, scene.grid.xy([2.5, 38.5, 1.5], [2.5, 47.5, 9.5]))
-    with pytest.raises(SceneError, match=r"2 of 3 patches of 5 pixels do not fit.*row 1\).*smaller patch_size"):
-        PatchSampler(patch_size=5).fit_transform(outside)
 
 
 def test_a_patch_with_nodata_is_refused_with_its_place():
@@ -409,27 +316,10 @@ def test_a_patch_with_nodata_is_refused_with_its_place():
     assert make_pipeline(BandStacker(["Red"]), PatchSampler(patch_size=5)).fit_transform(X).shape == (3, 5, 5, 1)
 
 
-def test_stacked_patches_are_slices_of_the_stack():
-    rng = np.random.default_rng(0)
-    bands = {name: rng.random((30, 30)) + 0.1 for name in ("VV_before", "VV_after")}
-    scene = Scene.from_arrays(bands, transform=Affine(1, 0, 0, 0, -1, 30), units=dict.fromkeys(bands, "linear"))
-    X = Locations(scene, scene.grid.xy([8.5, 20.5], [9.5, 14.5]))
-    patches = make_pipeline(BandStacker("BAC"), PatchSampler(patch_size=5)).fit_transform(X)
-    before, after = (10 * np.log10(bands[name]) for name in bands)
-    whole = np.stack([before, after, after - before], axis=-1)
-    np.testing.assert_allclose(patches, [whole[6:11, 7:12], whole[18:23, 12:17]], atol=1e-4)
-
-
-@pytest.mark.parametrize("size", [0, -1, 2.5, "5", None, (5, 5), np.nan])
+@pytest.mark.parametrize("size", [0, 2.5, None])
 def test_wrong_patch_sizes_are_refused_when_fitted(size):
     with pytest.raises(ValueError, match="'patch_size' parameter of PatchSampler must be an int"):
         PatchSampler(patch_size=size).fit(middle(random_scene()[0]))
-
-
-def test_a_numpy_integer_is_a_patch_size():
-    X = middle(random_scene()[0])
-    assert PatchSampler(patch_size=np.int64(3)).fit_transform(X).shape == (1, 3, 3, 3)
-    assert PatchSampler().fit_transform(X).shape == (1, 25, 25, 3)  # section 3.1
 
 
 def test_patches_can_be_written_to_and_no_scene_changes():
@@ -559,7 +449,6 @@ def test_patches_of_scenes_in_memory_are_not_cached(tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("memory", [3, ["folder"], True])
-def test_a_memory_is_a_folder_or_joblibs(memory):
+def test_a_memory_is_a_folder_or_joblibs():
     with pytest.raises(ValueError, match="'memory' parameter of PatchSampler must be"):
-        PatchSampler(memory=memory).fit(middle(random_scene()[0]))
+        PatchSampler(memory=3).fit(middle(random_scene()[0]))

@@ -6,12 +6,17 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio.transform
+import shapely
 from affine import Affine
-from scenes import UTM
-from shapely.geometry import MultiPolygon, Point, box
+from hypothesis import assume, event, given
+from hypothesis import strategies as st
+from laws import law
+from scenes import UTM, random_scene
+from shapely.geometry import MultiPolygon, Point, Polygon, box
 
-from sklandslide import Locations, Scene, sample_polygons
+from sklandslide import Scene, sample_polygons
 from sklandslide.exceptions import InventoryError, NoValidDataError, SamplingWarning, SceneError
+from sklandslide.sampling import read_patches
 
 SHAPE = (200, 260)
 
@@ -40,47 +45,38 @@ POLYGONS = frame(
 )
 
 
-@pytest.mark.parametrize("patch_size", [8, 25])
-@pytest.mark.parametrize("stride", [1, 7, None])
+def lattice_points(geometry, step):
+    """Centres of the lattice's pixels that lie in a polygon, row by row."""
+    rows, cols = (np.arange(0, n, step) for n in SHAPE)
+    x, y = rasterio.transform.xy(UTM, *np.meshgrid(rows, cols, indexing="ij"))
+    points = np.stack([np.ravel(x), np.ravel(y)], axis=-1)
+    return points[shapely.contains_xy(geometry, points)]
+
+
+@pytest.mark.parametrize("patch_size, stride", [(8, 1), (8, None), (25, 7)])
 def test_samples_are_all_the_lattice_points_in_the_polygons(patch_size, stride):
-    scene = scene_with()
-    X, y, groups = sample_polygons(scene, POLYGONS, patch_size=patch_size, stride=stride)
-    step = stride or (patch_size + 1) // 2
+    X, y, groups = sample_polygons(scene_with(), POLYGONS, patch_size=patch_size, stride=stride)
     expected = []
     for geometry, kind, name in zip(POLYGONS.geometry, POLYGONS["class"], POLYGONS["id"], strict=True):
-        for r in range(0, SHAPE[0], step):
-            for c in range(0, SHAPE[1], step):
-                x, at_y = rasterio.transform.xy(UTM, r, c)
-                if geometry.contains(Point(x, at_y)):
-                    expected.append((x, at_y, int(kind == "landslide"), name))
-    found = list(zip(X[:, 0].tolist(), X[:, 1].tolist(), y.tolist(), groups.tolist(), strict=True))
-    assert found == expected
+        points = lattice_points(geometry, stride or (patch_size + 1) // 2)
+        expected += [(*point, int(kind == "landslide"), name) for point in points.tolist()]
+    assert list(zip(*X.xy.T.tolist(), y.tolist(), groups.tolist(), strict=True)) == expected
     assert X.dtype == np.float64
 
 
-@pytest.mark.parametrize("sizes", [25, [8, 25], (25, 9), np.array([32, 25, 7]), 32])
+@pytest.mark.parametrize("sizes", [[8, 25], np.array([32, 25, 7])], ids=str)
 def test_samples_fit_the_scene_and_are_valid_at_the_largest_size(sizes):
-    scene = scene_with([(60, 60), (120, 50)])
+    scene, largest = scene_with([(60, 60), (120, 50)]), max(sizes)
     near_edges = frame([pixels(0, 0, 80, 100)], [pixels(100, 0, 200, 260)])
     X, y, _, report = sample_polygons(scene, near_edges, patch_size=sizes, stride=3, return_report=True)
-    pixel, largest = scene.read("Red")[..., 0], int(np.max(sizes))
-    kept = {tuple(p) for p in X.xy.tolist()}
-    counts = {"outside": 0, "nodata": 0}
-    for geometry in near_edges.geometry:
-        for r in range(0, SHAPE[0], 3):
-            for c in range(0, SHAPE[1], 3):
-                point = rasterio.transform.xy(UTM, r, c)
-                if not geometry.contains(Point(point)):
-                    continue
-                first = Locations(scene, [point]).scenes[0].grid.window_origins([point], largest)[0]
-                patch = pixel[max(first[0], 0) : first[0] + largest, max(first[1], 0) : first[1] + largest]
-                outside = patch.shape != (largest, largest) or (first < 0).any()
-                nodata = not outside and np.isnan(patch).any()
-                counts["outside"] += outside
-                counts["nodata"] += nodata
-                assert (point in kept) == (not outside and not nodata)
-    assert (report.outside, report.nodata) == (counts["outside"], counts["nodata"])
-    assert min(counts.values()) > 0
+    points = np.concatenate([lattice_points(geometry, 3) for geometry in near_edges.geometry])
+    first = scene.grid.window_origins(points, largest)
+    fits = ((first >= 0) & (first + largest <= SHAPE)).all(axis=1)
+    red = scene.read("Red")[..., 0]
+    whole = np.array([np.isfinite(red[r : r + largest, c : c + largest]).all() for r, c in np.maximum(first, 0)])
+    assert X.xy.tolist() == points[fits & whole].tolist()
+    assert (report.outside, report.nodata) == ((~fits).sum(), (fits & ~whole).sum())
+    assert min(report.outside, report.nodata) > 0
     assert report.accepted == len(X) == len(y)
     assert report.candidates == report.accepted + report.outside + report.nodata + report.surplus
 
@@ -161,6 +157,12 @@ def test_what_is_refused_is_told(caplog):
     assert f"{report.accepted} samples of {report.candidates} candidates" in str(report)
 
 
+def test_a_drawn_sample_is_drawn_once():
+    for seed in range(5):
+        X, y, _ = sample_polygons(scene_with(), POLYGONS, stride=2, balance=True, random_state=seed)
+        assert len({tuple(place) for place in X.xy.tolist()}) == len(X) == 2 * y.sum()
+
+
 def test_geographic_scene():
     transform = Affine(9e-5, 0, 141.9, 0, -9e-5, 42.7)
     scene = scene_with(crs="EPSG:4326", transform=transform)
@@ -169,12 +171,6 @@ def test_geographic_scene():
     inside = [boxes[0 if label else 1].contains(Point(p)) for p, label in zip(X.xy, y, strict=True)]
     assert len(inside) > 50
     assert all(inside)
-
-
-def test_polygons_without_a_system_on_a_scene_without_one():
-    scene = scene_with(crs=None)
-    X, _, _ = sample_polygons(scene, POLYGONS.set_crs(None, allow_override=True), stride=5)
-    assert X.xy.tolist() == sample_polygons(scene_with(), POLYGONS, stride=5)[0].xy.tolist()
 
 
 def test_polygons_with_holes_and_overlaps():
@@ -228,3 +224,110 @@ def test_patch_larger_than_the_scene():
 def test_bad_numbers(options, message):
     with pytest.raises(SceneError, match=message):
         sample_polygons(scene_with(), POLYGONS, **options)
+
+
+# ---- any polygons ----
+
+SMALL = (45, 50)
+
+
+@st.composite
+def blobs(draw, x=UTM.c, y=UTM.f):
+    """A polygon on or about the scene, in any size down to less than a pixel."""
+    centre = draw(st.floats(-5, 55)), draw(st.floats(-5, 50))
+    corners = draw(st.integers(3, 8))
+    angles = (np.arange(corners) + [draw(st.floats(0, 0.9)) for _ in range(corners)]) * 2 * np.pi / corners
+    radius = draw(st.sampled_from([0.3, 2.0, 9.0]))
+    lengths = np.array([draw(st.floats(0.4, 1.0)) for _ in range(corners)]) * radius
+    col, row = centre[0] + lengths * np.cos(angles), centre[1] + lengths * np.sin(angles)
+    polygon = Polygon(np.stack([x + 10 * col, y - 10 * row], axis=-1))
+    assume(polygon.is_valid and polygon.area > 1)
+    return polygon
+
+
+def sampled(scene, polygons, labels, **options):
+    classes = np.where(labels, "landslide", "forest")
+    frame = geopandas.GeoDataFrame(
+        {"class": classes, "id": np.arange(len(labels)) + 100}, geometry=polygons, crs="EPSG:32654"
+    )
+    return sample_polygons(scene, frame, **options)
+
+
+@given(
+    st.lists(blobs(), min_size=2, max_size=5),
+    st.integers(1, 9),
+    st.integers(1, 6),
+    st.integers(0, 5),
+    st.sampled_from([None, 1, 3]),
+    st.booleans(),
+)
+@law(60)
+@pytest.mark.filterwarnings("ignore::sklandslide.exceptions.SamplingWarning")
+def test_samples_are_what_looking_at_each_pixel_finds(polygons, size, stride, seed, most, balance):
+    scene = random_scene(SMALL, seed=seed, transform=UTM, crs="EPSG:32654", holes=seed * 4)
+    labels = np.arange(len(polygons)) % 2
+    whole = scene.read()
+    expected = {}
+    for number, polygon in enumerate(polygons):
+        # Lattice points within a patch beyond the edge are found and refused; only then is no other place looked for.
+        lattice = np.array([(r, c) for r in range(-36, 90) for c in range(-36, 90) if r % stride == 0 == c % stride])
+        reach = ((lattice >= -size) & (lattice < np.array(SMALL) + size)).all(axis=1)
+        inside = shapely.contains_xy(polygon, *scene.grid.xy(*(lattice.T + 0.5)).T) & reach
+        at = lattice[inside].tolist()
+        if not at:
+            at = [np.floor(scene.grid.rowcol(np.ravel(polygon.representative_point().coords))).astype(int).tolist()]
+        good = []
+        for r, c in at:
+            # The middle pixel of an odd patch; an even one has this pixel's lower right corner in its middle.
+            r0, c0 = (i - (size - 1) // 2 if size % 2 else i + 1 - size // 2 for i in (r, c))
+            inside = r0 >= 0 and c0 >= 0 and r0 + size <= SMALL[0] and c0 + size <= SMALL[1]
+            if inside and not np.isnan(whole[r0 : r0 + size, c0 : c0 + size]).any():
+                good.append((r, c))
+        expected[number + 100] = good
+    counts = [sum(len(expected[i + 100]) for i in np.flatnonzero(labels == k)) for k in (0, 1)]
+    options = {"patch_size": size, "stride": stride, "max_per_polygon": most, "balance": balance, "random_state": seed}
+    if not all(counts):
+        event("too few")
+        with pytest.raises((InventoryError, NoValidDataError)):
+            sampled(scene, polygons, labels, **options)
+        return
+    X, y, groups = sampled(scene, polygons, labels, **options)
+    assert (y == labels[groups - 100]).all()
+    pixel = np.floor(scene.grid.rowcol(X.xy)).astype(int)
+    np.testing.assert_allclose(scene.grid.rowcol(X.xy), pixel + 0.5, atol=1e-6)
+    for name, good in expected.items():
+        found = list(map(tuple, pixel[groups == name].tolist()))
+        assert len(set(found)) == len(found) and set(found) <= set(good)
+        if not balance:
+            assert len(found) == (len(good) if most is None else min(most, len(good)))
+    if balance:
+        limited = [sum(min(most or 10**9, len(expected[i + 100])) for i in np.flatnonzero(labels == k)) for k in (0, 1)]
+        assert (y == 1).sum() == (y == 0).sum() == min(limited)
+    assert not np.isnan(read_patches(X, size)).any()
+    again = sampled(scene, polygons, labels, **options)
+    assert all(np.array_equal(a, b) for a, b in zip((X.xy, y, groups), (again[0].xy, *again[1:]), strict=True))
+
+
+@given(st.lists(blobs(), min_size=2, max_size=4), st.integers(-300, 300), st.integers(-300, 300), st.integers(1, 6))
+@law(25)
+@pytest.mark.filterwarnings("ignore::sklandslide.exceptions.SamplingWarning")
+def test_samples_move_with_the_scene_and_its_polygons(polygons, rows, cols, stride):
+    x, y = 64 * cols, -64 * rows
+    results = []
+    for dx, dy in ((0, 0), (x, y)):
+        # Pixels of 8 m at whole numbers, polygons on a lattice of 1/8 m: nothing is rounded on the way.
+        scene = random_scene(
+            SMALL, transform=Affine(8, 0, 500_000 + dx, 0, -8, 4_700_000 + dy), crs="EPSG:32654", holes=9
+        )
+        moved = [
+            Polygon(np.round((np.array(p.exterior.coords) - [UTM.c, UTM.f]) * 6.4) / 8 + [UTM.c + dx, UTM.f + dy])
+            for p in polygons
+        ]
+        assume(all(p.is_valid and p.area > 0 for p in moved))
+        try:
+            X, labels, groups = sampled(scene, moved, np.arange(len(moved)) % 2, patch_size=4, stride=stride)
+        except (InventoryError, NoValidDataError) as error:
+            results.append(type(error))
+        else:
+            results.append(((X.xy - [dx, dy]).tolist(), labels.tolist(), groups.tolist()))
+    assert results[0] == results[1]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..geodata import Window
-from ._terrain import Pixel
+from .terrain import Pixel
 
 __all__ = ["LOOK_AZIMUTH", "View", "incidence_angle"]
 
@@ -33,22 +33,13 @@ class View:
 
     @classmethod
     def of(cls, rise: np.ndarray, across: np.ndarray, incidence: np.ndarray, smoothing: tuple[float, float]) -> View:
-        """Look at slopes.
+        """Look at slopes, whose ground rises so much per metre away from the radar, and across that along its track.
 
-        Parameters
-        ----------
-        rise, across : ndarray of shape (rows, cols)
-            Rise of the ground per metre away from the radar, and along its track.
-        incidence : ndarray of shape (rows, cols) or (1, cols)
-            Incidence angle on flat ground, radians.
-        smoothing : (float, float)
-            Standard deviation in pixels of what one range cell mixes.
-
-        Notes
-        -----
-        With u the unit vector from the radar and n the surface normal, the local incidence angle has the cosine -u.n,
-        and a range cell holds sin(theta) / cos(psi) of the ground that it holds on flat land, psi being the angle
-        between n and the normal of the plane of range and track (Ulander, 1996, doi:10.1109/36.536527).
+        `incidence` is the angle on flat ground in radians, `smoothing` the standard deviation in pixels of what one
+        range cell mixes. With u the unit vector from the radar and n the surface normal, the local incidence angle has
+        the cosine -u.n, and a range cell holds sin(theta) / cos(psi) of the ground that it holds on flat land, psi
+        being the angle between n and the normal of the plane of range and track (Ulander, 1996,
+        doi:10.1109/36.536527).
         """
         steep = np.sqrt(1 + rise**2 + across**2)
         cosine = (rise * np.sin(incidence) + np.cos(incidence)) / steep

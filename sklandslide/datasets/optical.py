@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ._noise import Noise, Seeds, noise_in_metres, white
-from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Pixel, Terrain
-from ._terrain import PARCELS as N_PARCELS
+from .noise import Seeds, noise_in_metres, white
+from .terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Pixel, Terrain
+from .terrain import PARCELS as N_PARCELS
 
 __all__ = ["BANDS", "Optics"]
 
@@ -35,13 +35,10 @@ class Optics:
     """Reflectance x 10000 as whole numbers from 1 up, float32, of any window; nothing is nodata (0)."""
 
     def __init__(self, seeds: Seeds, pixel: Pixel) -> None:
-        def noise(name: str, metres: float, beta: float) -> Noise:
-            return noise_in_metres(seeds / name, metres, pixel, beta)
-
         self._seeds = seeds
-        self._rough = noise("debris", 120.0, 2.4)
-        self._stand = noise("stand", 500.0, 2.8)  # larch, oak, clearings
-        self._autumn = noise("autumn", 700.0, 3.0)
+        self._rough = noise_in_metres(seeds / "debris", 120.0, 2.4, pixel)
+        self._stand = noise_in_metres(seeds / "stand", 500.0, 2.8, pixel)  # larch, oak, clearings
+        self._autumn = noise_in_metres(seeds / "autumn", 700.0, 3.0, pixel)
         rng = (seeds / "crop").rng
         crop = rng.choice(len(PARCELS), N_PARCELS, p=PARCEL_SHARES)
         tone = np.exp(0.12 * rng.standard_normal((N_PARCELS, 1)))

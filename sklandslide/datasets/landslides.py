@@ -1,4 +1,4 @@
-"""Outlines of the simulated scene: landslides on slopes and boxes of other ground."""
+"""Landslides of the simulated scene: where they start, their outlines, and the debris that lies there."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from scipy import ndimage
 
 from ..exceptions import SceneError
 from ..geodata import Grid, Window
-from ._noise import Seeds, grow, noise_in_metres
-from ._terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Terrain, cells, samples
+from .noise import Seeds, grow, noise_in_metres
+from .terrain import FOREST, Terrain, cells, samples
 
-__all__ = ["CLEARANCE", "Footprint", "draw_boxes", "draw_landslides", "metric_grid"]
+__all__ = ["Footprint", "draw_landslides", "metric_grid"]
 
 # Areas in m2 that 10, 50 and 90 % of the Iburi landslides stay below (weak labels, 751 polygons and
 # a rule on the image): a lognormal with a longer upper half.
@@ -31,17 +31,6 @@ START_SLOPE, START_SLOPE_WIDTH, START_SIZE = 20.0, 2.5, 40.0
 CLUSTERING = 0.8
 # Metres by which outlines and debris differ (standard deviation along each axis), and over which the error changes.
 SHIFT, SHIFT_SIZE = 8.0, 400.0
-CLEARANCE = 80.0  # metres between other ground and any landslide, as in the Iburi polygons
-BOX_AREA = (20_000.0, 150_000.0)  # m2; Iburi's run from 46 000 to 210 000
-_SHRINK = (
-    1.0,
-    0.5,
-    0.25,
-    0.12,
-    0.06,
-)  # tried in turn where no box fits: a small scene, many landslides
-BOXES_PER_KM2 = 1.5
-_COVER_SHARE = {FOREST: 0.45, FARMLAND: 0.3, SETTLEMENT: 0.15, WATER: 0.1}
 _STEPS = 12  # points along the path of a landslide
 _ROUNDS = 30
 
@@ -55,24 +44,13 @@ def metric_grid(ground: Any) -> Grid:
 
 
 def draw_landslides(seeds: Seeds, ground: Any, grid: Grid, density: float) -> list[Any]:
-    """Outlines of landslides; those that touch are one.
+    """Outlines of landslides in metres, at least one; those that touch are one.
 
-    Parameters
-    ----------
-    seeds : Seeds
-    ground : SimulatedGround or RealGround
-    grid : Grid
-        Of the scene, in metres.
-    density : float
-        Landslides per km2, before those that touch are joined. At least one is drawn.
-
-    Returns
-    -------
-    list of shapely.Polygon
+    `grid` is the scene's in metres, `density` landslides per km2 before those that touch are joined.
     """
     import shapely
 
-    extent = _extent(grid)
+    extent = grid.shape[0] * grid.shape[1] * grid.pixel_extent[0] * grid.pixel_extent[1]  # m2
     starts = _Starts(seeds, ground)
     inner = shapely.box(*grid.bounds).buffer(-max(grid.pixel_extent), join_style="mitre")
     placed: list[Any] = []
@@ -100,17 +78,12 @@ def draw_landslides(seeds: Seeds, ground: Any, grid: Grid, density: float) -> li
     return [shapely.Polygon(part.exterior) for part in joined]
 
 
-def _extent(grid: Grid) -> float:
-    """Square metres."""
-    return grid.shape[0] * grid.shape[1] * grid.pixel_extent[0] * grid.pixel_extent[1]
-
-
 class _Starts:
     """How likely a landslide starts where."""
 
     def __init__(self, seeds: Seeds, ground: Any) -> None:
         self._ground, (rows, cols) = ground, ground.shape
-        self._cluster = noise_in_metres(seeds / "cluster", 1200.0, ground.pixel, 3.6)
+        self._cluster = noise_in_metres(seeds / "cluster", 1200.0, 3.6, ground.pixel)
         self._margin = int(np.ceil(700.0 / min(ground.pixel)))  # a landslide, and the smoothing, beyond the cell
         some = [self.of(window)[0] for window in samples(ground.shape)]
         mean = sum(float(w.sum(dtype=np.float64)) for w in some) / sum(self._inside(w) for w in some)
@@ -235,8 +208,8 @@ class Footprint:
         self._outlines, self._grid = np.array(outlines, dtype=object), grid
         self._tree = shapely.STRtree(self._outlines)
         east, north = grid.pixel_extent
-        self._fray = noise_in_metres(seeds / "fray", 60.0, (north, east), 2.5)
-        self._shift = [noise_in_metres(seeds / "shift" / i, SHIFT_SIZE, (north, east), 4.0) for i in range(2)]
+        self._fray = noise_in_metres(seeds / "fray", 60.0, 2.5, (north, east))
+        self._shift = [noise_in_metres(seeds / "shift" / i, SHIFT_SIZE, 4.0, (north, east)) for i in range(2)]
         self._shift_size = SHIFT / north, SHIFT / east
         self._margin = 3 + int(np.ceil(5 * max(self._shift_size)))
 
@@ -263,75 +236,3 @@ class Footprint:
         share = ndimage.gaussian_filter(share, 0.5)
         share = np.clip(share + 0.15 * self._fray(wide) * np.sqrt(share), 0, 1) * (share > 0.02)
         return share[m:-m, m:-m]
-
-
-def draw_boxes(seeds: Seeds, ground: Any, grid: Grid, landslides: list[Any]) -> list[Any]:
-    """Boxes of forest, farmland, settlement and water, apart from each other and from landslides.
-
-    Returns
-    -------
-    list of shapely.Polygon
-    """
-    import shapely
-
-    slides = shapely.STRtree(landslides)
-    for shrink in _SHRINK:
-        accepted: list[Any] = []
-        for i, cell in enumerate(cells(grid.shape)):
-            own = grid.crop(cell)
-            terrain = ground.terrain(cell)
-            inside: list[Any] = []
-            inner = shapely.box(*own.bounds).buffer(-max(grid.pixel_extent), join_style="mitre")
-            for cover, share in _COVER_SHARE.items():
-                rng = (seeds / "box" / i / shrink / cover).rng
-                quota = max(1, round(share * BOXES_PER_KM2 * _extent(own) / 1e6))
-                where = _mostly((terrain.cover == cover) & terrain.known, grid.pixel_extent[0])
-                boxes = _candidates(rng, where, own, 100 * quota, shrink)
-                boxes = boxes[shapely.within(boxes, inner)]
-                near = slides.query(boxes, predicate="dwithin", distance=CLEARANCE)[0]
-                inside += _apart(np.delete(boxes, np.unique(near)), quota, inside)
-            accepted += inside
-        if accepted:
-            return accepted
-    raise SceneError(
-        f"No polygon of other ground fits {CLEARANCE:g} m away from the {len(landslides)} "
-        f"landslides of the scene of {grid.shape[0]} x {grid.shape[1]} pixels of {grid.pixel_extent[0]:g} m. Use a "
-        "larger shape, a lower density or another random_state."
-    )
-
-
-def _mostly(ground: np.ndarray, pixel: float) -> np.ndarray:
-    """Pixels about which at least 70 % within a small box is that ground."""
-    size = max(1, round(BOX_AREA[0] ** 0.5 / pixel))
-    return ndimage.uniform_filter(ground.astype(np.float32), size, mode="nearest") > 0.7
-
-
-def _candidates(rng: np.random.Generator, ground: np.ndarray, grid: Grid, n: int, shrink: float) -> np.ndarray:
-    """Boxes of random size, sides and bearing with their centres on the ground."""
-    import shapely
-
-    (where,) = np.nonzero(ground.ravel())
-    if not where.size:
-        return np.empty(0, dtype=object)
-    row, col = np.unravel_index(rng.choice(where, n), grid.shape)
-    area = shrink * np.exp(rng.uniform(np.log(BOX_AREA[0]), np.log(BOX_AREA[1]), n))
-    ratio = np.sqrt(rng.uniform(1, 2.2, n))
-    half = 0.5 * np.sqrt(area) * np.stack([ratio, 1 / ratio])
-    angle = rng.uniform(0, np.pi, n)
-    along = half[0] * np.stack([np.cos(angle), np.sin(angle)])
-    aside = half[1] * np.stack([-np.sin(angle), np.cos(angle)])
-    corners = np.stack([along + aside, along - aside, -along - aside, aside - along])
-    return shapely.polygons(grid.xy(row + 0.5, col + 0.5)[:, None] + corners.transpose(2, 0, 1))
-
-
-def _apart(boxes: np.ndarray, quota: int, others: list[Any]) -> list[Any]:
-    """Choose the first boxes, up to the quota, that overlap neither each other nor the others."""
-    import shapely
-
-    chosen: list[Any] = []
-    for box in boxes:
-        if len(chosen) == quota:
-            break
-        if not shapely.intersects(box, others + chosen).any():
-            chosen.append(box)
-    return chosen

@@ -11,11 +11,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..geodata import Grid, Window, tiles
-from ._noise import Noise, Seeds, grow, noise_in_metres
+from .noise import Seeds, grow, noise_in_metres
 
 __all__ = [
-    "CELL", "FARMLAND", "FOREST", "PARCELS", "SETTLEMENT", "WATER", "Pixel", "SimulatedGround", "Terrain", "cells",
-    "farm_parcels", "samples",
+    "CELL", "FARMLAND", "FOREST", "PARCELS", "SETTLEMENT", "WATER", "FarmParcels", "Pixel", "SimulatedGround",
+    "Terrain", "cells", "samples",
 ]  # fmt: skip
 
 FOREST, FARMLAND, SETTLEMENT, WATER = range(4)
@@ -79,35 +79,24 @@ def cells(shape: tuple[int, int]) -> Iterator[Window]:
 
 
 class SimulatedGround:
-    """Hills, valleys and land cover with the median slope of Iburi; any window of them.
-
-    Parameters
-    ----------
-    seeds : Seeds
-    grid : Grid
-        North-up, in metres.
-    """
+    """Hills, valleys and land cover with the median slope of Iburi, on a north-up grid in metres; any window."""
 
     def __init__(self, seeds: Seeds, grid: Grid) -> None:
         self.shape = grid.shape
         east, north = grid.pixel_extent
         self.pixel: Pixel = (north, east)
-        relief = partial(self._noise, finest=CREEP / min(self.pixel))
+        noise = partial(noise_in_metres, pixel=self.pixel)
+        relief = partial(noise, finest=CREEP / min(self.pixel))
         self._line = relief(seeds / "line", VALLEY_SCALE, 4.4)
         self._swell = relief(seeds / "swell", VALLEY_SCALE, 4.4)
         self._spurs = relief(seeds / "spurs", GULLY_SCALE, 6.0)
         self._ribs = relief(seeds / "ribs", GULLY_SCALE / 2.2, 6.0)
         self._rough = relief(seeds / "rough", GULLY_SCALE, 3.6)
-        self._town = self._noise(seeds / "town", 500.0, 3.0)
-        self._lake = self._noise(seeds / "lake", 900.0, 4.2)
-        self._district = self._noise(seeds / "district", 1500.0, 4.0)
-        rng = (seeds / "parcels").rng
-        self._bearings, self._shifts = rng.uniform(0, np.pi, 2), rng.random(PARCELS)
+        self._town = noise(seeds / "town", 500.0, 3.0)
+        self._lake = noise(seeds / "lake", 900.0, 4.2)
+        self._parcels = FarmParcels(seeds, self.pixel)
         self._last: tuple[Window, Terrain] | None = None
         self._measure()
-
-    def _noise(self, seeds: Seeds, metres: float, beta: float, finest: float = 1.0) -> Noise:
-        return noise_in_metres(seeds, metres, self.pixel, beta, finest)
 
     def _measure(self) -> None:
         """Find the quantiles over the scene that its parts are set by."""
@@ -178,26 +167,30 @@ class SimulatedGround:
         cover[floor & (away[1:-1, 1:-1] < RIVER_WIDTH / 2)] = WATER
         return cover
 
-    def _parcels(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        district = self._district(window) > 0
-        return farm_parcels(window, self.pixel, district, self._bearings, self._shifts)
 
-
-def farm_parcels(
-    window: Window, pixel: Pixel, district: np.ndarray, bearings: np.ndarray, shifts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+class FarmParcels:
     """Farm parcels: two brick patterns of different bearing, each in its own districts."""
-    angle = np.where(district, bearings[0], bearings[1])
-    row = (window.row_off + np.arange(window.height))[:, None] * pixel[0]
-    col = (window.col_off + np.arange(window.width))[None, :] * pixel[1]
-    cos, sin = np.cos(angle), np.sin(angle)
-    across = (col * cos + row * sin) / PARCEL_SIZE[0]
-    strip = np.floor(across).astype(np.int64)
-    along = (row * cos - col * sin) / PARCEL_SIZE[1] + shifts[strip % PARCELS]
-    brick = np.floor(along).astype(np.int64)
-    parcel = (strip * 73856093 ^ brick * 19349663 ^ district * 83492791) % PARCELS
-    lane = (across - strip < 8.0 / PARCEL_SIZE[0]) | (along - brick < 8.0 / PARCEL_SIZE[1])
-    return parcel.astype(np.int16), lane
+
+    def __init__(self, seeds: Seeds, pixel: Pixel) -> None:
+        self._pixel = pixel
+        self._district = noise_in_metres(seeds / "district", 1500.0, 4.0, pixel)
+        rng = (seeds / "parcels").rng
+        self._bearings, self._shifts = rng.uniform(0, np.pi, 2), rng.random(PARCELS)
+
+    def __call__(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Index of each pixel's parcel, and where the lanes between parcels are."""
+        district = self._district(window) > 0
+        angle = np.where(district, self._bearings[0], self._bearings[1])
+        row = (window.row_off + np.arange(window.height))[:, None] * self._pixel[0]
+        col = (window.col_off + np.arange(window.width))[None, :] * self._pixel[1]
+        cos, sin = np.cos(angle), np.sin(angle)
+        across = (col * cos + row * sin) / PARCEL_SIZE[0]
+        strip = np.floor(across).astype(np.int64)
+        along = (row * cos - col * sin) / PARCEL_SIZE[1] + self._shifts[strip % PARCELS]
+        brick = np.floor(along).astype(np.int64)
+        parcel = (strip * 73856093 ^ brick * 19349663 ^ district * 83492791) % PARCELS
+        lane = (across - strip < 8.0 / PARCEL_SIZE[0]) | (along - brick < 8.0 / PARCEL_SIZE[1])
+        return parcel.astype(np.int16), lane
 
 
 def _smoothstep(x: np.ndarray) -> np.ndarray:

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from ._noise import Noise, Seeds, noise_in_metres, white
-from ._speckle import speckle
-from ._terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, WATER, Pixel, Terrain
-from ._viewing import LOOK_AZIMUTH, View, incidence_angle
+from .noise import Noise, Seeds, noise_in_metres, white
+from .speckle import speckle
+from .terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, WATER, Pixel, Terrain
+from .viewing import LOOK_AZIMUTH, View, incidence_angle
 
 __all__ = ["DATES", "MARGIN", "Orbit"]
 
@@ -58,32 +58,18 @@ WETNESS = 0.4  # dB, standard deviation from event to event
 
 @dataclass(frozen=True)
 class Orbit:
-    """What one orbit sees of a ground and of an event on it.
+    """What one orbit sees of a ground and of an event on it."""
 
-    Parameters
-    ----------
-    name : {"ascending", "descending"}
-    incidence : float
-        Incidence angle on flat ground at the middle of the scene, degrees.
-    flattened : bool
-        Whether bands are gamma0, radiometrically terrain-corrected, instead of sigma0 on the ellipsoid.
-    shape : (int, int)
-        Of the scene.
-    pixel : (float, float)
-    ground, event : Seeds
-        What lasts, and what belongs to the event.
-    """
-
-    name: str
-    incidence: float
-    flattened: bool
-    shape: tuple[int, int]
+    name: str  # "ascending" or "descending"
+    incidence: float  # on flat ground at the middle of the scene, degrees
+    flattened: bool  # whether bands are gamma0, radiometrically terrain-corrected, instead of sigma0 on the ellipsoid
+    shape: tuple[int, int]  # of the scene
     pixel: Pixel
-    ground: Seeds
-    event: Seeds
+    ground: Seeds  # what lasts
+    event: Seeds  # what belongs to the event
 
     def _noise(self, seeds: Seeds, metres: float, beta: float) -> Noise:
-        return noise_in_metres(seeds, metres, self.pixel, beta)
+        return noise_in_metres(seeds, metres, beta, self.pixel)
 
     @cached_property
     def _hummocks(self) -> Noise:

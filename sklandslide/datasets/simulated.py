@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 
 from ..exceptions import OutputExistsError, SceneError
 from ..geodata import Grid
-from ._optical import BANDS as OPTICAL
-from ._site import Look, Site, inventory_of
-from ._terrain import cells
+from .optical import BANDS as OPTICAL
+from .site import Look, Site, inventory_of
+from .terrain import cells
 
 if TYPE_CHECKING:
     from ..geodata import Scene
@@ -30,7 +30,7 @@ _CHOICES = {
     "orbit": {"ascending": "looks east", "descending": "looks west", "both": "both"},
     "backscatter": {"sigma0": "on the ellipsoid", "gamma0": "radiometrically terrain-corrected"},
 }
-_GROUND = {"shape": (600, 600), "pixel_size": 10.0, "crs": "EPSG:32654"}  # what simulated ground is by default
+_GROUND = {"shape": (600, 600), "pixel_size": 10.0, "crs": "EPSG:32654"}  # defaults, of simulated ground only
 
 
 def make_scene(
@@ -134,28 +134,16 @@ def make_scene(
 
     Notes
     -----
-    **What it is.** Reflectance, slopes and landslide sizes come from Atsuma in Iburi, Hokkaido
-    (Sentinel-2 and AW3D30 [1]_), levels of VV and VH and what a landslide does to them from 7147
-    labelled patches [2]_, looks and autocorrelation of speckle from RTC-S1 time series [3]_.
-    ``python benchmarks/calibrate_scene.py`` prints each statistic beside the measured one.
+    Reflectance, slopes and landslide sizes come from Atsuma in Iburi, Hokkaido (Sentinel-2 and AW3D30 [1]_), levels of
+    VV and VH and what a landslide does to them from 7147 labelled patches [2]_, looks and autocorrelation of speckle
+    from RTC-S1 time series [3]_. ``benchmarks/calibrate_scene.py`` prints each statistic beside the measured one.
 
-    Backscatter follows land cover and the local incidence angle; slopes that face the radar hold more
-    ground in a range cell and are brighter (foreshortening, layover), those behind are darker or in
-    shadow. From date to date the weather changes the whole scene and districts of it, farming the
-    fields, and speckle keeps a tenth of itself. A landslide strips the forest, so that its
-    edges brighten or darken with their bearing, roughens the ground, and leaves a surface that falls
-    off faster with incidence than forest. As in the real patches this hardly moves the *mean* of the
-    radar difference; it widens its *spread*, differently by aspect, and stays on the second date. A
-    threshold on single pixels of the difference finds next to nothing. Optically landslides are
-    plain, though ploughed fields are bare as well. The polygons follow the debris only roughly, as
-    hand-drawn ones do.
+    As in the real patches a landslide hardly moves the *mean* of the radar difference; it widens its *spread*,
+    differently by aspect, and stays on the second date. Optically landslides are plain, though ploughed fields are bare
+    as well. Real ground gets its land cover from its slope: forest, and fields where it is flat.
 
-    **What it is not.** Layover is bright but stays where it is; shadow is cast by a slope on itself only.
-    There are no orbits but two, no rivers that run downhill, roads, clouds, vegetation that grows; the
-    terrain has no geology, landslides leave the DEM as it was, and debris scatters by a rule of thumb
-    rather than by electromagnetic theory. Real ground gets its land cover from its slope: forest, and fields
-    where it is flat. An accuracy on this scene says that software works. It says nothing about
-    accuracy on real landslides.
+    An accuracy on this scene says that software works. It says nothing about accuracy on real landslides. What
+    the simulator leaves out stands in the documentation under "What the simulator is, and what it is not".
 
     References
     ----------
@@ -197,55 +185,39 @@ def make_scene(
 
 def _shape(shape: Any, pixel_size: Any) -> tuple[int, int]:
     """Return the shape as two ints, once it and the size of a pixel are known to be in range."""
-    try:
-        rows, cols = (int(n) for n in shape)
-        whole = bool((rows, cols) == tuple(shape))
-    except (TypeError, ValueError):
-        whole = False
-    if not whole or min(rows, cols) < MIN_SIDE:
+    whole = isinstance(shape, tuple | list) and len(shape) == 2 and all(isinstance(n, int | np.integer) for n in shape)
+    if not whole or min(shape) < MIN_SIDE:
         raise SceneError(
             f"shape is {shape!r}; it has to be two whole numbers of at least {MIN_SIDE} pixels, "
             "which a landslide and other ground 80 m from it need. Give for example shape=(600, 600)."
         )
-    low, high = PIXEL_SIZES
-    if not _is_number(pixel_size) or not low <= pixel_size <= high:
-        raise SceneError(
-            f"pixel_size is {pixel_size!r}; the statistics hold for {low:g} to {high:g} m. Give a "
-            "number of metres in that range, for example 10."
-        )
-    return rows, cols
+    _require_number("pixel_size", pixel_size, *PIXEL_SIZES, "m, for which the statistics hold: for example 10")
+    return int(shape[0]), int(shape[1])
 
 
 def _check(density: Any, n_dates: Any, event: Any, incidence: Any, choices: dict[str, Any]) -> None:
-    if not _is_number(density) or not 0 < density <= 50:
-        raise SceneError(
-            f"density is {density!r}; it has to be landslides per km2, above 0 and up to 50. Give "
-            "for example the default, 3.5."
-        )
+    _require_number("density", density, 0.01, 50, "landslides per km2: for example the default, 3.5")
+    _require_number("incidence", incidence, *INCIDENCES, "degrees; Sentinel-1 looks at 29 to 46")
     if not isinstance(n_dates, int | np.integer) or n_dates not in (2, 3):
         raise SceneError(f"n_dates is {n_dates!r}; it has to be 2 (before, after) or 3 (a second date after).")
     if isinstance(event, bool) or not isinstance(event, int | np.integer) or event < 0:
         raise SceneError(f"event is {event!r}; it has to be the number of an event: 0, 1, 2 and so on.")
-    low, high = INCIDENCES
-    if not _is_number(incidence) or not low <= incidence <= high:
-        raise SceneError(
-            f"incidence is {incidence!r}; it has to be degrees from {low:g} to {high:g}. Sentinel-1 looks at 29 to 46."
-        )
     for name, value in choices.items():
         if not isinstance(value, str) or value not in _CHOICES[name]:
             known = " or ".join(f"{choice!r} ({meaning})" for choice, meaning in _CHOICES[name].items())
             raise SceneError(f"{name} is {value!r}; it has to be {known}.")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
+def _require_number(name: str, value: Any, low: float, high: float, unit: str) -> None:
+    if not isinstance(value, int | float | np.integer | np.floating) or not low <= value <= high:
+        raise SceneError(f"{name} is {value!r}; it has to be a number from {low:g} to {high:g} {unit}.")
 
 
 def _real(dem: Any, ground: dict[str, Any]) -> Scene:
     """Real ground as a scene, once its pixels are known to be of a size that the simulator is good for."""
     from ..geodata import Scene
 
-    set_too = [name for name, value in ground.items() if not _is_default(name, value)]
+    set_too = [name for name, value in ground.items() if value != _GROUND[name]]
     if set_too:
         raise SceneError(f"{', '.join(set_too)} cannot be given with dem=, which brings its own grid. Leave it out.")
     scene = dem if isinstance(dem, Scene) else Scene.from_files({"DEM": dem})
@@ -255,11 +227,6 @@ def _real(dem: Any, ground: dict[str, Any]) -> Scene:
             "Give a larger one, or a scene whose first band has finer pixels."
         )
     return scene
-
-
-def _is_default(name: str, value: Any) -> bool:
-    default = _GROUND[name]
-    return bool(tuple(value) == default) if name == "shape" and isinstance(value, tuple | list) else value == default
 
 
 def _grid(shape: tuple[int, int], pixel_size: float, crs: Any) -> Grid:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from ..geodata import Window
-from ._noise import Seeds, grow, white
+from .noise import Seeds, grow, white
 
 __all__ = ["LOOKS", "speckle"]
 
@@ -32,15 +32,8 @@ _DECIBEL = {
 def speckle(orbit: Seeds, date: Seeds, window: Window, fresh: np.ndarray, area: np.ndarray) -> dict[str, np.ndarray]:
     """Speckle of a date in dB, of mean 1 in power on flat ground.
 
-    Parameters
-    ----------
-    orbit, date : Seeds
-        What a repeated pass sees again, and what is new.
-    window : Window
-    fresh : ndarray
-        Share of a pixel that debris changed since the first date.
-    area : ndarray
-        Ground in a range cell against flat ground.
+    `orbit` seeds what a repeated pass sees again, `date` what is new; `fresh` is the share of a pixel that debris
+    changed since the first date, `area` the ground in a range cell against flat ground.
     """
     kept = np.sqrt(TEMPORAL) * (1 - fresh)
     vv, vh = (

@@ -68,17 +68,9 @@ def white(key: np.ndarray, window: Window, layer: int = 0) -> np.ndarray:
 class Noise:
     """Gaussian random field with a power-law spectrum, mean 0 and standard deviation 1.
 
-    A sum of octaves; each is white noise on a lattice, interpolated by cubic B-splines.
-
-    Parameters
-    ----------
-    seeds : Seeds
-    scale : (float, float)
-        Wavelength, in pixels along rows and along columns, beyond which the spectrum is flat.
-    beta : float
-        Exponent of the power spectrum below that wavelength; 3.6 is a Hurst exponent of 0.8.
-    finest : float
-        Octaves finer than so many pixels are left out: what is smoothed afterwards needs none.
+    A sum of octaves; each is white noise on a lattice, interpolated by cubic B-splines. The spectrum is flat beyond the
+    wavelength `scale` (pixels along rows and along columns) and falls with the exponent `beta` below it; 3.6 is a Hurst
+    exponent of 0.8. Octaves finer than `finest` pixels are left out: what is smoothed afterwards needs none.
     """
 
     def __init__(self, seeds: Seeds, scale: tuple[float, float], beta: float = 3.6, finest: float = 1.0) -> None:
@@ -104,7 +96,7 @@ class Noise:
         return out
 
 
-def noise_in_metres(seeds: Seeds, metres: float, pixel: tuple[float, float], beta: float, finest: float = 1.0) -> Noise:
+def noise_in_metres(seeds: Seeds, metres: float, beta: float, pixel: tuple[float, float], finest: float = 1.0) -> Noise:
     """A field whose longest wavelength is given in metres, on pixels of a height and width in metres."""
     return Noise(seeds, (metres / pixel[0], metres / pixel[1]), beta, finest)
 

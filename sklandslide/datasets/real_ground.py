@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from ..exceptions import SceneError
 from ..geodata import Window, metres_at_centre
-from ._noise import Seeds, grow, noise_in_metres
-from ._terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, Pixel, Terrain, farm_parcels
+from .noise import Seeds, grow, noise_in_metres
+from .terrain import FARMLAND, FOREST, SETTLEMENT, FarmParcels, Pixel, Terrain
 
 if TYPE_CHECKING:
     from ..geodata import Scene
@@ -24,15 +24,9 @@ SMOOTHING = 12.0  # metres; takes the steps out of a DEM of whole metres
 
 
 class RealGround:
-    """Relief from a scene's DEM; forest on slopes, fields and settlements where it is flat.
+    """Relief from a scene's DEM in metres; forest on slopes, fields and settlements where it is flat.
 
     There is no water: a DEM does not tell it from fields.
-
-    Parameters
-    ----------
-    seeds : Seeds
-    scene : Scene
-        With a band ``DEM``, in metres.
     """
 
     def __init__(self, seeds: Seeds, scene: Scene) -> None:
@@ -59,10 +53,8 @@ class RealGround:
                 f"to {PIXELS[1]:g} m. Give a scene whose first band has pixels of about 10 m, the DEM beside it: "
                 "Scene.from_files({'Red': 'red_10m.tif', 'DEM': 'dem.tif'})."
             )
-        self._town = noise_in_metres(seeds / "town", 500.0, self.pixel, 3.0)
-        self._district = noise_in_metres(seeds / "district", 1500.0, self.pixel, 4.0)
-        rng = (seeds / "parcels").rng
-        self._bearings, self._shifts = rng.uniform(0, np.pi, 2), rng.random(PARCELS)
+        self._town = noise_in_metres(seeds / "town", 500.0, 3.0, self.pixel)
+        self._parcels = FarmParcels(seeds, self.pixel)
 
     def terrain(self, window: Window) -> Terrain:
         """Relief and land cover of a window, which may reach beyond the scene: the edge is continued there."""
@@ -70,8 +62,7 @@ class RealGround:
         wide = grow(window, margin)
         raw = self._dem(wide)
         known = np.isfinite(raw)
-        dem = _filled(raw, known)
-        dem = ndimage.gaussian_filter(dem, [SMOOTHING / p for p in self.pixel])
+        dem = ndimage.gaussian_filter(_filled(raw, known), [SMOOTHING / p for p in self.pixel])
         by_row, by_col = np.gradient(dem)
         (xr, yr), (xc, yc) = self._steps
         determinant = xr * yc - yr * xc
@@ -79,8 +70,7 @@ class RealGround:
         north = (xr * by_row - xc * by_col) / determinant
         cover = self._land_cover(wide, np.hypot(east, north))
         inner = np.s_[margin:-margin, margin:-margin]
-        district = self._district(window) > 0
-        parcel, lane = farm_parcels(window, self.pixel, district, self._bearings, self._shifts)
+        parcel, lane = self._parcels(window)
         dem, east, north = (np.ascontiguousarray(a[inner], np.float32) for a in (dem, east, north))
         return Terrain(window, self.pixel, dem, east, north, cover[inner], parcel, lane, known[inner])
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from ..exceptions import SceneError
 from ..geodata import Grid, SlopeBand, Window
-from ._noise import Seeds, grow
-from ._optical import BANDS as OPTICAL
-from ._optical import Optics
-from ._outlines import Footprint, draw_boxes, draw_landslides, metric_grid
-from ._radar import DATES, MARGIN, Orbit
-from ._real_ground import RealGround
-from ._terrain import SimulatedGround
+from .landslides import Footprint, draw_landslides, metric_grid
+from .noise import Seeds, grow
+from .optical import BANDS as OPTICAL
+from .optical import Optics
+from .other_ground import draw_boxes
+from .radar import DATES, MARGIN, Orbit
+from .real_ground import RealGround
+from .terrain import SimulatedGround
 
 if TYPE_CHECKING:
     from ..geodata import Scene
@@ -44,16 +45,7 @@ class Look:
 
 
 class Site:
-    """Bands and polygons of a scene; nothing is computed before it is asked for.
-
-    Parameters
-    ----------
-    seed : int
-    grid : Grid
-    look : Look
-    scene : Scene or None
-        Real ground; None for simulated ground, with optical bands.
-    """
+    """Bands and polygons of a scene, on real ground (a scene) or simulated; computed when asked for."""
 
     def __init__(self, seed: int, grid: Grid, look: Look, scene: Scene | None) -> None:
         self.grid, self._look, self._scene = grid, look, scene
@@ -87,31 +79,22 @@ class Site:
     @property
     def names(self) -> list[str]:
         """Names of all bands."""
-        return [*self.radar, *(("DEM", *OPTICAL) if self._scene is None else kept_bands(self._scene))]
+        return [*self.radar, *(("DEM", *OPTICAL) if self._scene is None else _kept_bands(self._scene))]
 
     def polygons(self, density: float, landslides: list[Any] | None, boxes: list[Any] | None) -> Any:
-        """Draw the polygons that are not given, and keep what the bands need of the landslides.
+        """The GeoDataFrame of polygons: those given (shapely, in map coordinates), drawn where None.
 
-        Parameters
-        ----------
-        density : float
-            Landslides per km2.
-        landslides, boxes : list of shapely geometries in map coordinates, or None
-            Drawn where None.
-
-        Returns
-        -------
-        geopandas.GeoDataFrame
+        `density` is landslides per km2. What the bands need of the landslides is kept.
         """
         import geopandas
 
         if landslides is None:
             drawn = draw_landslides(self._event_seeds, self.ground, self._metric, density)
-            landslides = self._on_map(drawn)
+            landslides = _moved(drawn, self._metric, self.grid)
         else:
-            drawn = self._in_metres(landslides)
+            drawn = _moved(landslides, self.grid, self._metric)
         if boxes is None:
-            boxes = self._on_map(draw_boxes(self._event_seeds, self.ground, self._metric, drawn))
+            boxes = _moved(draw_boxes(self._event_seeds, self.ground, self._metric, drawn), self._metric, self.grid)
         self._footprint = Footprint(self._event_seeds, drawn, self._metric)
         return geopandas.GeoDataFrame(
             {
@@ -133,32 +116,24 @@ class Site:
         if self._optics is not None:
             out["DEM"] = terrain.dem[inner]
             out |= {name: band[inner] for name, band in self._optics.bands(terrain, debris).items()}
-        elif self._scene is not None and (kept := kept_bands(self._scene)):
+        elif self._scene is not None and (kept := _kept_bands(self._scene)):
             pixels = self._scene.read(kept, window)
             out |= {name: pixels[..., i] for i, name in enumerate(kept)}
         return out
 
-    def _on_map(self, outlines: list[Any]) -> list[Any]:
-        """From metres to map coordinates."""
-        import shapely
 
-        def place(xy: np.ndarray) -> np.ndarray:
-            rowcol = self._metric.rowcol(xy)
-            return self.grid.xy(rowcol[:, 0], rowcol[:, 1])
+def _moved(outlines: list[Any], source: Grid, target: Grid) -> list[Any]:
+    """Outlines from the coordinates of a grid to those of another one that has the same pixels."""
+    import shapely
 
-        return [shapely.transform(outline, place) for outline in outlines]
+    def place(xy: np.ndarray) -> np.ndarray:
+        rowcol = source.rowcol(xy)
+        return target.xy(rowcol[:, 0], rowcol[:, 1])
 
-    def _in_metres(self, outlines: list[Any]) -> list[Any]:
-        import shapely
-
-        def place(xy: np.ndarray) -> np.ndarray:
-            rowcol = self.grid.rowcol(xy)
-            return self._metric.xy(rowcol[:, 0], rowcol[:, 1])
-
-        return [shapely.transform(outline, place) for outline in outlines]
+    return [shapely.transform(outline, place) for outline in outlines]
 
 
-def kept_bands(scene: Scene) -> list[str]:
+def _kept_bands(scene: Scene) -> list[str]:
     """Bands of a real scene that the simulated one keeps: all but radar, and slope where it is derived."""
     return [
         name
