@@ -9,9 +9,8 @@ import sys
 import tempfile
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.utils import compute_class_weight
 
 from sklandslide import LandslideCNN, build_cnn
@@ -67,38 +66,18 @@ def test_the_papers_network_layer_by_layer():
     ]
     resample, *blocks = layers[:7]
     assert (resample.height, resample.width, resample.interpolation) == (32, 32, "bilinear")
-    assert resample.output.shape == (None, 32, 32, 3)
     for convolution, filters in zip(blocks[::2], (16, 32, 64), strict=True):
-        assert convolution.filters == filters
-        assert convolution.kernel_size == (3, 3)
-        assert convolution.strides == (1, 1)
-        assert convolution.padding == "same"
-        assert convolution.activation.__name__ == "relu"
-        assert convolution.use_bias
+        assert (convolution.filters, convolution.kernel_size, convolution.strides) == (filters, (3, 3), (1, 1))
+        assert (convolution.padding, convolution.activation.__name__) == ("same", "relu")
     for pooling, side in zip(blocks[1::2], (16, 8, 4), strict=True):
-        assert pooling.pool_size == (2, 2)
-        assert pooling.strides == (2, 2)
-        assert pooling.output.shape[1:3] == (side, side)
+        assert (pooling.pool_size, pooling.strides, pooling.output.shape[1:3]) == ((2, 2), (2, 2), (side, side))
     dropout, _, dense, probabilities = layers[7:]
     assert dropout.rate == 0.2
     assert (dense.units, dense.activation.__name__) == (128, "relu")
     assert (probabilities.units, probabilities.activation.__name__) == (2, "softmax")
-
-
-def test_the_papers_network_has_the_parameters_counted_by_hand():
     convolutions = (3 * 3 * 3 + 1) * 16 + (3 * 3 * 16 + 1) * 32 + (3 * 3 * 32 + 1) * 64
     dense = (4 * 4 * 64 + 1) * 128 + (128 + 1) * 2
-    model = build_cnn(patch_shape=(25, 25, 3), n_classes=2)
     assert model.count_params() == convolutions + dense == 155042
-
-
-def test_the_papers_network_is_compiled_with_adam_and_cross_entropy():
-    import keras
-
-    model = build_cnn(patch_shape=(25, 25, 3), n_classes=2, learning_rate=2e-4)
-    assert isinstance(model.optimizer, keras.optimizers.Adam)
-    assert float(model.optimizer.learning_rate.numpy()) == pytest.approx(2e-4)
-    assert model.loss == "sparse_categorical_crossentropy"
 
 
 def test_resampling_only_where_it_changes_the_size():
@@ -145,31 +124,15 @@ def test_build_cnn_needs_the_shape_and_the_number_of_classes():
         build_cnn(n_classes=2)
 
 
-def test_build_cnn_seed():
-    def kernels(seed):
-        model = build_cnn(patch_shape=(8, 8, 1), n_classes=2, filters=(4,), dense_units=8, random_state=seed)
-        return [variable.numpy() for variable in model.trainable_variables]
-
-    assert all(np.array_equal(a, b) for a, b in zip(kernels(0), kernels(0), strict=True))
-    assert not np.array_equal(kernels(0)[0], kernels(1)[0])
-
-
 def test_bare_scikeras_takes_build_cnn():
     from scikeras.wrappers import KerasClassifier
 
     X, y = patches(size=8)
     labels = np.array(["forest", "landslide"])[y]
-    bare = KerasClassifier(
-        build_cnn, filters=(4,), dense_units=8, input_size=8, learning_rate=0.05, epochs=10, verbose=0
-    )
-    bare.fit(X, labels)
-    assert [layer.name for layer in bare.model_.layers][:2] == ["convolution_1", "pooling_1"]
+    options = {"filters": (4,), "dense_units": 8, "input_size": 8, "learning_rate": 0.05}
+    bare = KerasClassifier(build_cnn, **options, epochs=10, verbose=0).fit(X, labels)
     assert bare.model_.get_layer("convolution_1").filters == 4
     assert float(bare.model_.optimizer.learning_rate.numpy()) == pytest.approx(0.05)
-    probabilities = bare.predict_proba(X)
-    assert probabilities.shape == (60, 2)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert set(bare.predict(X)) <= {"forest", "landslide"}
     assert np.mean(bare.predict(X) == labels) > 0.9
 
 
@@ -237,13 +200,6 @@ def test_labels_of_any_type(labels, expected):
     assert cnn.predict_proba(X)[brightest, column] > 0.5
 
 
-def test_labels_as_a_list_and_as_a_series():
-    X, y = patches()
-    expected = tiny().fit(X, y)
-    assert same_weights(expected, tiny().fit(X, y.tolist()))
-    assert same_weights(expected, tiny().fit(X, pd.Series(y, index=np.arange(60)[::-1])))
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.uint8])
 def test_input_of_other_types_gives_the_same(dtype):
     rng = np.random.default_rng(0)
@@ -292,21 +248,6 @@ def test_training_parameters_reach_the_training(name, value):
     assert not same_weights(tiny().fit(X, y), tiny(**{name: value}).fit(X, y))
 
 
-def test_a_tiny_learning_rate_learns_nothing():
-    X, y = patches()
-    cnn = tiny(learning_rate=1e-12).fit(X, y)
-    untrained = build_cnn(
-        patch_shape=(4, 4, 2),
-        n_classes=2,
-        filters=(4,),
-        dense_units=8,
-        input_size=None,
-        random_state=int(np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=4)[0]),
-    )
-    for ours, initial in zip(weights(cnn), untrained.trainable_variables, strict=True):
-        np.testing.assert_allclose(ours, initial.numpy(), atol=1e-9)
-
-
 def test_verbose_speaks_and_silence_is_silent(capfd):
     X, y = patches(20)
     tiny().fit(X, y).predict(X)
@@ -317,14 +258,6 @@ def test_verbose_speaks_and_silence_is_silent(capfd):
 
 
 # ------------------------------------------------------------------------------------------------------------- seeds
-
-
-def test_same_seed_same_weights_whatever_was_trained_between():
-    X, y = patches()
-    first = tiny(dropout=0.5).fit(X, y)
-    tiny(random_state=7, filters=(3,)).fit(*patches(seed=9, classes=3))
-    assert same_weights(first, tiny(dropout=0.5).fit(X, y))
-    assert not same_weights(first, tiny(dropout=0.5, random_state=1).fit(X, y))
 
 
 _TRAIN = """
@@ -465,6 +398,7 @@ def test_nothing_of_a_fit_is_left_for_the_next(monkeypatch):
     first = tiny(**options).fit(X, y)
     tiny(**options, learning_rate=0.5, epochs=3, random_state=4).fit(X[::-1] * 7 + 3, 1 - y)
     assert same_weights(first, tiny(**options).fit(X, y))
+    assert not same_weights(first, tiny(**options, random_state=1).fit(X, y))
 
 
 def test_few_programs_are_kept_and_the_latest_stay(monkeypatch):
@@ -685,15 +619,6 @@ def test_early_stopping_stops_and_keeps_the_best_epoch():
     assert same_weights(cnn, longer)
 
 
-def test_without_early_stopping_all_patches_are_trained_on_for_all_epochs():
-    X, y = unlearnable()
-    cnn = tiny(epochs=6, n_iter_no_change=1, learning_rate=0.05).fit(X, y)
-    assert cnn.n_iter_ == 6 and "val_loss" not in cnn.history_
-    np.testing.assert_allclose(
-        cnn.model_.get_layer("normalise").mean.numpy().ravel(), X.mean(axis=(0, 1, 2)), atol=1e-6
-    )
-
-
 def test_a_validation_part_too_small_for_the_classes_is_refused():
     X, y = patches(10)
     with pytest.raises(ValueError, match="number of classes"):
@@ -784,10 +709,10 @@ def test_pickle_and_deepcopy_predict_the_same():
     X, y = patches()
     cnn = tiny().fit(X, y)
     expected = cnn.predict_proba(X)
-    for other in (pickle.loads(pickle.dumps(cnn)), copy.deepcopy(cnn), pickle.loads(pickle.dumps(cnn))):
+    for other in (pickle.loads(pickle.dumps(cnn)), copy.deepcopy(cnn)):
         np.testing.assert_array_equal(other.predict_proba(X), expected)
         assert other.history_ == cnn.history_ and other.patch_shape_ == cnn.patch_shape_
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(other)).predict_proba(X), expected)
+        other.model_.set_weights([w * 0 for w in other.model_.get_weights()])  # they share nothing
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
 
 
@@ -802,15 +727,6 @@ def test_a_pickled_network_of_full_size_is_small_and_names_no_place():
         if len(place) > 1:
             assert place.encode() not in data and place.encode() not in config
     np.testing.assert_array_equal(pickle.loads(data).predict_proba(X), cnn.predict_proba(X))
-
-
-def test_clone_forgets_what_was_learnt():
-    X, y = patches(20)
-    cnn = tiny(epochs=1, class_weight={0: 1.0, 1: 2.0}).fit(X, y)
-    copied = clone(cnn)
-    assert copied.get_params() == cnn.get_params()
-    assert not [name for name in vars(copied) if name.endswith("_")]
-    assert [name for name in vars(cnn) if name.endswith("_")]
 
 
 @pytest.mark.parametrize("classes", [2, 3])
