@@ -317,16 +317,10 @@ def test_a_parallel_grid_search_finds_the_planted_optimum(data):
     X, y = data
     grid = {
         "bandstacker__composite": ["RGB", "BAA"],  # only radar tells
-        "patchsampler__patch_size": [1, 7],  # one pixel is noisy
         "landslidecnn__learning_rate": [1e-7, 0.03],  # the first learns nothing
     }
     search = GridSearchCV(pipeline(), grid, cv=2, scoring="roc_auc", n_jobs=2, error_score="raise").fit(X, y)
-    assert search.best_params_ == {
-        "bandstacker__composite": "BAA",
-        "patchsampler__patch_size": 7,
-        "landslidecnn__learning_rate": 0.03,
-    }
-    assert len(search.cv_results_["params"]) == 8
+    assert search.best_params_ == {"bandstacker__composite": "BAA", "landslidecnn__learning_rate": 0.03}
     assert search.best_score_ > 0.95
     assert search.best_estimator_[-1].patch_shape_ == (7, 7, 3)
     # Another process gives what this one gives.
