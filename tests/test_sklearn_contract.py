@@ -17,15 +17,13 @@ from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
     TunedThresholdClassifierCV,
-    check_cv,
     cross_val_predict,
     cross_val_score,
     cross_validate,
-    learning_curve,
     train_test_split,
 )
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import estimator_checks, estimator_html_repr
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklandslide import (
@@ -109,13 +107,6 @@ def test_structural_checks(estimator, check):
         getattr(estimator_checks, check)(type(estimator).__name__, estimator)
 
 
-@pytest.mark.parametrize("estimator", [BandStacker(), PatchSampler(), Augmenter()], ids=lambda e: type(e).__name__)
-def test_transformers_say_that_they_take_no_two_dimensional_array(estimator):
-    tags = estimator.__sklearn_tags__()
-    assert not tags.input_tags.two_d_array
-    assert tags.transformer_tags is not None and tags.classifier_tags is None
-
-
 # ------------------------------------------------------------------------------------------------- a pipeline and data
 
 
@@ -175,19 +166,12 @@ def test_the_pipeline_learns_and_holds_on_another_scene(fitted, data):
     assert fitted.score(*landslides(seed=1)) > 0.9
 
 
-def test_the_pipeline_is_a_classifier(fitted):
-    assert type(fitted) is Pipeline
-    assert is_classifier(fitted) and is_classifier(pipeline()) and is_classifier(cnn())
-    np.testing.assert_array_equal(fitted.classes_, [0, 1])
-    assert fitted.n_features_in_ == 2
-
-
 def test_an_integer_cv_gives_stratified_folds(data):
     X, y = data
     order = np.argsort(y, kind="stable")  # sorted by class: unstratified folds would lack one
     X, y = X[order], y[order]
     pipe = pipeline()
-    assert isinstance(check_cv(3, y, classifier=is_classifier(pipe)), StratifiedKFold)
+    assert is_classifier(pipe) and is_classifier(cnn())
     out = cross_validate(pipe, X, y, cv=3, return_indices=True, error_score="raise")
     for part in ("train", "test"):
         for rows in out["indices"][part]:
@@ -261,26 +245,6 @@ def test_cross_val_predict_is_fitting_by_hand(data):
     assert np.mean(got.argmax(axis=1) == y) > 0.9
 
 
-def test_learning_curve(data):
-    X, y = data
-    sizes, train_scores, test_scores = learning_curve(
-        pipeline(), X, y, train_sizes=[0.5, 1.0], cv=3, shuffle=True, random_state=0, error_score="raise"
-    )
-    np.testing.assert_array_equal(sizes, [21, 42])
-    assert train_scores.shape == test_scores.shape == (2, 3)
-    assert train_scores.mean() > 0.9 and test_scores[1].mean() > 0.85
-
-
-def test_html_repr(fitted):
-    for pipe in (pipeline(), fitted):
-        page = estimator_html_repr(pipe)
-        for step in ("BandStacker", "PatchSampler", "Augmenter", "LandslideCNN"):
-            assert step in page
-        # A notebook asks for this; it holds an identifier that differs from call to call.
-        assert "BandStacker" in pipe._repr_mimebundle_()["text/html"]
-    assert "LandslideCNN" in cnn()._repr_html_()
-
-
 def test_clone_keeps_parameters_and_forgets_the_rest(fitted):
     copied = clone(fitted)
     assert [name for name, _ in copied.steps] == [name for name, _ in fitted.steps]
@@ -318,16 +282,6 @@ def test_sample_weight_reaches_the_network(data):
     assert np.abs(weighted.predict_proba(X) - pipeline(epochs=1).fit(X, y).predict_proba(X)).max() > 1e-3
 
 
-def test_string_labels_through_the_pipeline(data):
-    X, y = data
-    labels = np.where(y == 1, "landslide", "forest")
-    pipe = pipeline().fit(X, labels)
-    np.testing.assert_array_equal(pipe.classes_, ["forest", "landslide"])
-    assert pipe.score(X, labels) > 0.9
-    scores = cross_val_score(pipe, X, labels, cv=3, scoring="roc_auc", error_score="raise")
-    assert scores.min() > 0.9
-
-
 def test_a_pickled_pipeline_is_small_and_predicts_the_same(fitted, data):
     X, _ = data
     with warnings.catch_warnings():
@@ -341,30 +295,18 @@ def test_a_pickled_pipeline_is_small_and_predicts_the_same(fitted, data):
 # --------------------------------------------------------------------------------------------------- verde's BlockKFold
 
 
-def blocks(**changes):
-    return verde.BlockKFold(**{"spacing": 180, "n_splits": 3, "shuffle": True, "random_state": 0, **changes})
-
-
 def test_verdes_blocks_as_cv(data):
     X, y = data
+    blocks = verde.BlockKFold(spacing=180, n_splits=3, shuffle=True, random_state=0)
     _, block = verde.block_split((X[:, 0], X[:, 1]), spacing=180)
     assert len(np.unique(block)) >= 9
     tested = []
-    for train, test in blocks().split(X, y):
+    for train, test in blocks.split(X, y):
         assert not set(block[train]) & set(block[test])
         tested.extend(test)
     np.testing.assert_array_equal(np.sort(tested), np.arange(64))
-    scores = cross_val_score(pipeline(), X, y, cv=blocks(), error_score="raise")
+    scores = cross_val_score(pipeline(), X, y, cv=blocks, error_score="raise")
     assert scores.shape == (3,) and scores.mean() > 0.9
-
-
-def test_verdes_blocks_in_a_grid_search(data):
-    X, y = data
-    grid = {"bandstacker__composite": ["RGB", "BAA"]}
-    search = GridSearchCV(pipeline(), grid, cv=blocks(n_splits=2), error_score="raise")
-    search.fit(X, y)
-    assert search.best_params_ == {"bandstacker__composite": "BAA"}
-    assert search.score(*landslides(seed=1)) > 0.9
 
 
 # ------------------------------------------------------------------------------------------------------- a grid search
@@ -375,16 +317,10 @@ def test_a_parallel_grid_search_finds_the_planted_optimum(data):
     X, y = data
     grid = {
         "bandstacker__composite": ["RGB", "BAA"],  # only radar tells
-        "patchsampler__patch_size": [1, 7],  # one pixel is noisy
         "landslidecnn__learning_rate": [1e-7, 0.03],  # the first learns nothing
     }
     search = GridSearchCV(pipeline(), grid, cv=2, scoring="roc_auc", n_jobs=2, error_score="raise").fit(X, y)
-    assert search.best_params_ == {
-        "bandstacker__composite": "BAA",
-        "patchsampler__patch_size": 7,
-        "landslidecnn__learning_rate": 0.03,
-    }
-    assert len(search.cv_results_["params"]) == 8
+    assert search.best_params_ == {"bandstacker__composite": "BAA", "landslidecnn__learning_rate": 0.03}
     assert search.best_score_ > 0.95
     assert search.best_estimator_[-1].patch_shape_ == (7, 7, 3)
     # Another process gives what this one gives.

@@ -4,7 +4,7 @@ from .augmentation import AugmentedPatches, Augmenter, Ranges
 from .bands import BandStacker
 from .contract import require_scene, size_text
 from .patches import PatchSampler, patch_side
-from .threads import cores, share_of_cores
+from .tensorflow_start import cores, start_tensorflow
 from .variants import drawn_maps, random_variants, resampled
 from .view import CompositeView
 
@@ -21,8 +21,8 @@ __all__ = [
     "random_variants",
     "require_scene",
     "resampled",
-    "share_of_cores",
     "size_text",
+    "start_tensorflow",
 ]
 
 # Pickled Locations behind a BandStacker, and patches behind an Augmenter, name these classes by the room.

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from .threads import share_of_cores
+from .tensorflow_start import start_tensorflow
 
 __all__ = ["AugmentedPatches", "Augmenter", "Ranges"]
 
@@ -71,7 +71,7 @@ class AugmentedPatches:
         return AugmentedPatches(np.asarray(self.patches[key]), self.ranges, self.seed)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        share_of_cores()
+        start_tensorflow()
         from .variants import random_variants
 
         seed = check_random_state(self.seed).randint(np.iinfo(np.int32).max)

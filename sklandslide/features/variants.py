@@ -8,20 +8,7 @@ __all__ = ["drawn_maps", "random_variants", "resampled"]
 
 
 def random_variants(images: Any, reach: Any, seed: Any) -> Any:
-    """Resample each image once, by an affine map drawn from `reach`.
-
-    Parameters
-    ----------
-    images : tensor or ndarray of shape (n, rows, cols, bands), float32
-    reach : sequence of float
-        As `sklandslide.features.augmentation.Ranges.reach` gives it.
-    seed : pair of int
-        The same seed gives the same variants.
-
-    Returns
-    -------
-    tensor of shape (n, rows, cols, bands), float32
-    """
+    """Each image (rows, cols, bands) resampled by an affine map drawn from `Ranges.reach` with a pair of integers."""
     import tensorflow as tf
 
     return resampled(images, drawn_maps(tf.shape(images), reach, seed))

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..features import PatchSampler, cores
-from ..network import usual_settings, usual_tracing
 from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
 from .tiles import Crew, MapTask
@@ -216,6 +215,5 @@ def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, 
             return square_probabilities(images, chain.shared, chain.dense, plan, side)[..., task.column]
 
         images = tf.TensorSpec((batch, plan.length, plan.length, chain.bands), tf.float32)
-        with usual_settings(), usual_tracing():
-            graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images)
+        graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images)
     return lambda images: graphs[key](tf.constant(images)).numpy()

@@ -6,6 +6,5 @@ Keras and TensorFlow are imported inside functions only.
 from .build import build_cnn
 from .cnn import LandslideCNN
 from .onnx_network import OnnxNetwork, to_onnx
-from .settings import usual_settings, usual_tracing
 
-__all__ = ["LandslideCNN", "OnnxNetwork", "build_cnn", "to_onnx", "usual_settings", "usual_tracing"]
+__all__ = ["LandslideCNN", "OnnxNetwork", "build_cnn", "to_onnx"]

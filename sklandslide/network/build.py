@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..features import share_of_cores
-from .settings import usual_settings
+from ..features import start_tensorflow
 
-__all__ = ["build_cnn", "without_optimizer"]
+__all__ = ["build_cnn", "in_float32", "without_optimizer"]
 
 
-@usual_settings()
 def build_cnn(
     meta: dict[str, Any] | None = None,
     *,
@@ -35,8 +33,8 @@ def build_cnn(
 
     Blocks of a 3 x 3 convolution with ReLU and 2 x 2 max pooling, dropout, a fully connected ReLU layer and a softmax;
     Adam and sparse categorical cross-entropy. Normalisation and resampling are layers of the model. The numbers that
-    the paper leaves open are those of the TensorFlow tutorial that its network comes from. Keras's global settings
-    (dtype policy, floatx, epsilon, image data format) do not reach it: it is in float32, with bands last.
+    the paper leaves open are those of the TensorFlow tutorial that its network comes from. It is in float32 whatever
+    dtype policy is set in Keras.
 
     Parameters
     ----------
@@ -85,7 +83,7 @@ def build_cnn(
     >>> model.output_shape, model.count_params()
     ((None, 2), 155042)
     """
-    share_of_cores()
+    start_tensorflow()
     import keras
 
     patch_shape = tuple(meta["X_shape_"][1:]) if patch_shape is None and meta else patch_shape
@@ -104,23 +102,28 @@ def build_cnn(
     def initial():
         return keras.initializers.GlorotUniform(seed=next(seeds))
 
-    layers = [keras.Input(patch_shape, name="patches")]
+    # said to each layer: Keras's global settings may be those of other models
+    float32 = {"dtype": "float32"}
+    image = {**float32, "data_format": "channels_last"}
+    layers = [keras.Input(patch_shape, name="patches", **float32)]
     if mean is not None:
         mean, variance = np.asarray(mean, np.float64).tolist(), np.asarray(variance, np.float64).tolist()
-        layers.append(keras.layers.Normalization(mean=mean, variance=variance, name="normalise"))
+        layers.append(keras.layers.Normalization(mean=mean, variance=variance, name="normalise", **float32))
     if size != tuple(patch_shape[:2]):
-        layers.append(keras.layers.Resizing(*size, name="resample"))
+        layers.append(keras.layers.Resizing(*size, name="resample", **image))
     for i, n in enumerate(filters, 1):
-        convolution = {"padding": padding, "activation": "relu", "kernel_initializer": initial()}
+        convolution = {"padding": padding, "activation": "relu", "kernel_initializer": initial(), **image}
         layers.append(keras.layers.Conv2D(n, 3, name=f"convolution_{i}", **convolution))
-        layers.append(keras.layers.MaxPooling2D(name=f"pooling_{i}"))
+        layers.append(keras.layers.MaxPooling2D(name=f"pooling_{i}", **image))
     layers += [
-        keras.layers.Dropout(dropout, seed=next(seeds), name="dropout"),
-        keras.layers.Flatten(name="flatten"),
-        keras.layers.Dense(dense_units, activation="relu", kernel_initializer=initial(), name="dense"),
-        keras.layers.Dense(n_classes, activation="softmax", kernel_initializer=initial(), name="probabilities"),
+        keras.layers.Dropout(dropout, seed=next(seeds), name="dropout", **float32),
+        keras.layers.Flatten(name="flatten", **image),
+        keras.layers.Dense(dense_units, activation="relu", kernel_initializer=initial(), name="dense", **float32),
+        keras.layers.Dense(
+            n_classes, activation="softmax", kernel_initializer=initial(), name="probabilities", **float32
+        ),
     ]
-    model = keras.Sequential(layers, name="landslide_cnn")
+    model = in_float32(keras.Sequential(layers, name="landslide_cnn"))
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -130,13 +133,18 @@ def build_cnn(
     return model
 
 
-@usual_settings()
 def without_optimizer(network: Any) -> Any:
     """The same layers, ready to predict, without what only training needs."""
-    share_of_cores()
     import keras
 
-    return keras.Sequential([keras.Input(network.input_shape[1:], name="patches"), *network.layers], name=network.name)
+    patches = keras.Input(network.input_shape[1:], name="patches", dtype="float32")
+    return in_float32(keras.Sequential([patches, *network.layers], name=network.name))
+
+
+def in_float32(model: Any) -> Any:
+    """The model, no longer under the dtype policy that is set for models of the user's own."""
+    model.dtype_policy = "float32"
+    return model
 
 
 def _check_depth(size: tuple[int, ...], filters: Sequence[int], padding: str, input_size: int | None) -> None:

@@ -10,21 +10,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, check_array, check_random_state, compute_class_weight
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    check_memory,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from .._version import __version__
-from ..features import AugmentedPatches, share_of_cores
+from ..features import AugmentedPatches, start_tensorflow
 from .build import build_cnn, without_optimizer
-from .settings import usual_settings
+from .targets import checked_labels, combined_weights
 
 __all__ = ["LandslideCNN"]
 
@@ -188,8 +181,8 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         self._validate_params()
         ranges, seed = (X.ranges, X.seed) if isinstance(X, AugmentedPatches) else (None, None)
         patches = self._check_patches(X.patches if ranges is not None else X, reset=True)
-        classes, codes = self._check_labels(patches, y)
-        weights = self._weights(patches, codes, classes, sample_weight)
+        classes, codes = checked_labels(self, patches, y)
+        weights = combined_weights(patches, classes, codes, self.class_weight, sample_weight)
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=4)
         if seed is not None:
@@ -202,10 +195,13 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         self.class_count_ = np.bincount(codes, minlength=len(classes))
         return self
 
-    @usual_settings()
     def _make(self, patches, codes, weights, n_classes, ranges, seeds) -> tuple[Any, dict[str, list[float]]]:
         """Build and train a network."""
-        train, held_out = self._split(codes, seeds[1])
+        train, held_out = slice(None), None  # no copy of the patches
+        if self.early_stopping:
+            train, held_out = train_test_split(
+                np.arange(len(codes)), test_size=self.validation_fraction, stratify=codes, random_state=int(seeds[1])
+            )
         band_axes = tuple(range(patches.ndim - 1))
         variance = patches[train].var(axis=band_axes, dtype=np.float64)
         network = build_cnn(
@@ -263,7 +259,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             epochs=self.epochs,
             callbacks=callbacks,
             verbose=int(self.verbose),
-            # scikeras's own random_state would switch on op determinism for the whole process
+            # scikeras's own random_state would switch on op determinism for the whole process while it trains
             random_state=None,
         )
         x, y, w = part(train)
@@ -290,7 +286,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         patches = self._check_patches(X, reset=False)
-        share_of_cores()
+        start_tensorflow()
         from .programs import forward_function
 
         forward = forward_function(self.model_, self.patch_shape_)
@@ -369,45 +365,13 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             )
         return patches
 
-    def _check_labels(self, patches: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(patches, y)
-        assert_all_finite(y, estimator_name=type(self).__name__, input_name="y")
-        check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs samples of at least two classes, but y holds only one class, "
-                f"{classes[0]!r}. Add samples of other ground."
-            )
-        return classes, codes
-
-    def _weights(self, patches, codes, classes, sample_weight) -> np.ndarray | None:
-        if sample_weight is None and self.class_weight is None:
-            return None
-        weights = _check_sample_weight(sample_weight, patches, dtype=np.float32, ensure_non_negative=True)
-        if self.class_weight is not None:
-            weights = weights * compute_class_weight(self.class_weight, classes=classes, y=classes[codes])[codes]
-        return weights.astype(np.float32)
-
-    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray | slice, np.ndarray | None]:
-        if not self.early_stopping:
-            return slice(None), None  # no copy of the patches
-        train, held_out = train_test_split(
-            np.arange(len(codes)), test_size=self.validation_fraction, stratify=codes, random_state=int(seed)
-        )
-        return train, held_out
-
 
 def _packed(model: Any) -> tuple[str, list[np.ndarray]]:
     return model.to_json(), model.get_weights()
 
 
-@usual_settings()
 def _unpacked(packed: tuple[str, list[np.ndarray]]) -> Any:
-    share_of_cores()
+    start_tensorflow()
     import keras
 
     architecture, weights = packed

@@ -14,17 +14,7 @@ _BATCH = 64
 
 
 class OnnxNetwork:
-    """Prediction with a network of `build_cnn`.
-
-    Parameters
-    ----------
-    model : keras.Model
-
-    Raises
-    ------
-    ValueError
-        If the network holds other layers.
-    """
+    """Prediction with a network of `build_cnn`; other layers are refused."""
 
     def __init__(self, model: Any) -> None:
         import onnxruntime
@@ -46,24 +36,8 @@ def to_onnx(model: Any, *, bands_last: bool = False, metadata: Mapping[str, str]
     """A network of `build_cnn` as an ONNX model, from (n, bands, rows, cols) to (n, n_classes).
 
     Bands come first, as ONNX Runtime computes. The weights behind the flattening are put into the order of the
-    features, so that nothing is transposed between.
-
-    Parameters
-    ----------
-    model : keras.Model
-    bands_last : bool, default=False
-        Whether patches come as (n, rows, cols, bands) and are transposed in the graph.
-    metadata : mapping of str to str, default=None
-        Kept in the model.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ValueError
-        If the network holds other layers.
+    features, so that nothing is transposed between. With `bands_last` patches come as (n, rows, cols, bands) and are
+    transposed in the graph. Raises a ValueError if the network holds other layers.
     """
     graph = _Graph()
     if bands_last:

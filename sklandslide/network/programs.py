@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..features import drawn_maps, resampled
-from .settings import usual_settings, usual_tracing
+from .build import in_float32
 
 # Kept of each kind; those used least recently are dropped. A search seldom mixes more architectures.
 _KEPT = 8
@@ -33,7 +33,7 @@ _SHARED_LAYERS = (
     keras.layers.Flatten,
     keras.layers.Dense,
 )
-_NOT_ARCHITECTURE = ("_initializer", "_regularizer", "_constraint")
+_NOT_ARCHITECTURE = ("_initializer", "_regularizer", "_constraint", "seed")
 _ACTIVATIONS = (keras.activations.relu, keras.activations.softmax, keras.activations.linear)
 _NUMBER = tf.TensorSpec((), tf.int64)
 _SCALING = (tf.TensorSpec((1, 1, 1, None), tf.float32),) * 2
@@ -66,23 +66,18 @@ class TrainingProgram:
         """`_train`, compiled."""
         reach, order = tf.TensorSpec((6,), tf.float32), tf.TensorSpec((None,), tf.int64)
         traced = tf.function(self._train, autograph=False)
-        with usual_tracing():
-            return traced.get_concrete_function(self._samples, _SCALING, reach, order, _NUMBER, _NUMBER, _NUMBER)
+        return traced.get_concrete_function(self._samples, _SCALING, reach, order, _NUMBER, _NUMBER, _NUMBER)
 
     @cached_property
     def validate(self) -> Any:
         """`_validate`, compiled."""
         traced = tf.function(self._validate, autograph=False)
-        with usual_tracing():
-            return traced.get_concrete_function(self._samples, _SCALING, _NUMBER)
+        return traced.get_concrete_function(self._samples, _SCALING, _NUMBER)
 
-    def start(self) -> None:
-        """Forget the fit before: a fresh optimizer."""
+    def start(self, network: keras.Sequential, learning_rate: Any) -> None:
+        """Forget the fit before: a fresh optimizer, and a network's weights and states of dropout."""
         for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
-
-    def take(self, network: keras.Sequential, learning_rate: Any) -> None:
-        """Go on from a network's weights and states of dropout."""
         self.optimizer.learning_rate.assign(learning_rate)
         for ours, theirs in zip(_state(self.layers), _state(network), strict=True):
             ours.assign(theirs)
@@ -144,19 +139,7 @@ class TrainingProgram:
 
 @contextmanager
 def training_program(network: keras.Sequential, optimizer: Any, augmented: bool) -> Iterator[TrainingProgram]:
-    """Lend a program to one fit; another fit at the same time gets another.
-
-    Parameters
-    ----------
-    network : keras.Sequential
-        As `build_cnn` gives it.
-    optimizer : keras.optimizers.Optimizer
-    augmented : bool
-
-    Yields
-    ------
-    TrainingProgram
-    """
+    """Lend a program to one fit; another fit at the same time gets another."""
     # Keras numbers the names of optimizers
     settings = {n: value for n, value in optimizer.get_config().items() if n not in ("name", "learning_rate")}
     key = json.dumps([_architecture(network), settings, augmented], sort_keys=True)
@@ -175,17 +158,8 @@ def training_program(network: keras.Sequential, optimizer: Any, augmented: bool)
 def forward_function(network: keras.Model, patch_shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
     """The network as one graph for batches of any length, compiled once for all networks of one architecture.
 
-    Parameters
-    ----------
-    network : keras.Model
-        Of `build_cnn`, or any other: that gets a graph of its own, kept on the network, which leaves it behind when it
-        is pickled, as Keras does with its own.
-    patch_shape : (int, int, int)
-
-    Returns
-    -------
-    function
-        From float32 patches of shape (n, *patch_shape) to probabilities of shape (n, n_classes).
+    A network that is none of `build_cnn` gets a graph of its own. It is kept on the network, which leaves it behind
+    when it is pickled, as Keras does with its own.
     """
     forward = getattr(network, "_forward", None)
     if forward is None:
@@ -195,17 +169,7 @@ def forward_function(network: keras.Model, patch_shape: tuple[int, ...]) -> Call
 
 
 def scaling_of(network: keras.Model) -> tuple[tf.Tensor, tf.Tensor]:
-    """What normalisation subtracts from each band, and what it divides by.
-
-    Parameters
-    ----------
-    network : keras.Sequential
-        As `build_cnn` gives it.
-
-    Returns
-    -------
-    pair of tensors of shape (1, 1, 1, bands), float32
-    """
+    """What normalisation subtracts from each band, and what it divides by: shapes (1, 1, 1, bands)."""
     bands = network.input_shape[-1]
     first = network.layers[0]
     if not isinstance(first, keras.layers.Normalization):
@@ -240,31 +204,21 @@ def _is_shared(network: keras.Model) -> bool:
     )
 
 
-def _neutral(layer: keras.layers.Layer) -> dict[str, Any]:
-    """A layer's configuration without what only its first weights or its own `fit` would need."""
-    config = {name: value for name, value in layer.get_config().items() if not name.endswith(_NOT_ARCHITECTURE)}
-    # a seed of None would be drawn from Python's global generator
-    return {**config, "seed": 0} if "seed" in config else config
-
-
 def _architecture(network: keras.Sequential) -> list:
-    layers = [[type(layer).__name__, _neutral(layer)] for layer in _trunk(network)]
-    return [network.input_shape[1:], *layers]
+    """Layers with their options, but for what their first weights and dropout are drawn from."""
+    return [network.input_shape[1:], *([type(layer).__name__, _options(layer)] for layer in _trunk(network))]
 
 
-def _zeros(layer: keras.layers.Layer) -> dict[str, str]:
-    """First weights, which are replaced: Keras's own would take their seed from Python's global generator."""
-    return {"kernel_initializer": "zeros"} if "kernel_initializer" in layer.get_config() else {}
+def _options(layer: keras.layers.Layer) -> dict[str, Any]:
+    return {name: value for name, value in layer.get_config().items() if not name.endswith(_NOT_ARCHITECTURE)}
 
 
 def _copied(network: keras.Sequential) -> keras.Sequential:
     """Layers of the same architecture, without normalisation."""
-    layers = [type(layer).from_config({**_neutral(layer), **_zeros(layer)}) for layer in _trunk(network)]
-    return keras.Sequential([keras.Input(network.input_shape[1:]), *layers], name="program")
+    layers = [type(layer).from_config(layer.get_config()) for layer in _trunk(network)]
+    return in_float32(keras.Sequential([keras.Input(network.input_shape[1:], dtype="float32"), *layers]))
 
 
-@usual_settings()
-@usual_tracing()
 def _shared_forward(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
     key = json.dumps(_architecture(network), sort_keys=True)
     with _lock:

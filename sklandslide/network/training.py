@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .build import in_float32
 from .programs import TrainingProgram, scaling_of, training_program
-from .settings import usual_settings
 
 # Batches in one call of the program: between calls, progress is shown and an interrupt from the keyboard is heard.
 _SPAN = 256
@@ -31,7 +31,6 @@ class SeededModel(keras.Model):
     ranges: Any
     seeds: tuple[int, int]
 
-    @usual_settings()
     def fit(
         self,
         x: Any = None,
@@ -47,22 +46,7 @@ class SeededModel(keras.Model):
     ) -> Any:
         """As `keras.Model.fit` on arrays, with sparse categorical cross-entropy; callbacks hear of spans of batches.
 
-        Parameters
-        ----------
-        x : ndarray of shape (n, rows, cols, bands), float32
-        y : ndarray of shape (n,)
-            Codes of the classes.
-        batch_size, epochs : int
-        verbose : {0, 1, 2}
-        callbacks : list of keras.callbacks.Callback
-        validation_data : (x, y) or (x, y, sample_weight)
-        sample_weight : ndarray of shape (n,)
-        **others
-            Not used: scikeras passes Keras's defaults.
-
-        Returns
-        -------
-        keras.callbacks.History
+        The other options are not used: scikeras passes Keras's defaults.
         """
         samples = _samples(x, y, sample_weight)
         held_out = None if validation_data is None else _samples(*validation_data)
@@ -82,11 +66,9 @@ class SeededModel(keras.Model):
         self.stop_training, logs = False, {}
         heard.on_train_begin()
         with training_program(self.network, self.optimizer, self.ranges is not None) as program:
-            program.start()
+            program.start(self.network, self.optimizer.learning_rate)
             for epoch in range(epochs):
                 heard.on_epoch_begin(epoch)
-                # callbacks may change weights and learning rate between epochs: the model's own are those that count
-                program.take(self.network, self.optimizer.learning_rate)
                 order = random.permutation(len(x))
                 logs = _trained(program, samples, order, epoch * steps, inputs, heard)
                 program.give(self.network)
@@ -102,23 +84,8 @@ class SeededModel(keras.Model):
 
 
 def training_model(network: keras.Sequential, ranges: Any, seeds: Any) -> SeededModel:
-    """Make a network trainable by seeds, sharing its weights.
-
-    Parameters
-    ----------
-    network : keras.Sequential
-        As `build_cnn` gives it.
-    ranges : sklandslide.features.augmentation.Ranges or None
-        None trains on the patches as they are.
-    seeds : pair of int
-        For the augmentation and for the order of the samples.
-
-    Returns
-    -------
-    SeededModel
-        Not compiled.
-    """
-    model = SeededModel(network.inputs, network.outputs, name="training")
+    """A network of `build_cnn` made trainable by seeds (of the augmentation, of the order), sharing its weights."""
+    model = in_float32(SeededModel(network.inputs, network.outputs, name="training"))
     model.network, model.ranges, model.seeds = network, ranges, seeds
     return model
 

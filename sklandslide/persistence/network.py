@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import ModelFileError
-from ..network import usual_settings
+from ..features import start_tensorflow
 from .arrays import shown
 
 __all__ = ["built_network", "described_network"]
@@ -108,8 +108,8 @@ def built_network(description: Any, weights: list[np.ndarray]) -> Any:
         )
     if not all(np.isfinite(w).all() for w in weights):
         raise ModelFileError("the network's weights hold NaN or infinity. Train it again, with a smaller learning rate")
-    with usual_settings():
-        return _built(description, weights)
+    start_tensorflow()
+    return _built(description, weights)
 
 
 def _built(description: dict[str, Any], weights: list[np.ndarray]) -> Any:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from affine import Affine
 from scipy import ndimage
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -60,12 +59,6 @@ def test_fit_transform_gives_as_many_patches():
     assert np.asarray(out, dtype=np.float64).dtype == np.float64
 
 
-def test_float64_lists_and_integers_are_taken():
-    X = np.arange(2 * 4 * 4 * 1).reshape(2, 4, 4, 1)
-    for given in (X, X.tolist(), X.astype(np.float64)):
-        np.testing.assert_array_equal(np.asarray(only().fit_transform(given)), X)
-
-
 def test_seeded_variants_repeat_and_unseeded_ones_are_fresh():
     X = noise()
     seeded = Augmenter(random_state=0).fit_transform(X)
@@ -76,30 +69,29 @@ def test_seeded_variants_repeat_and_unseeded_ones_are_fresh():
     assert not np.array_equal(np.asarray(fresh), np.asarray(fresh))
 
 
-def test_a_random_state_instance_moves_on_and_the_global_one_counts_when_none_is_given():
+def test_a_random_state_instance_moves_on():
     X = noise()
     augmenter = Augmenter(random_state=np.random.RandomState(0))
     first, second = (np.asarray(augmenter.fit_transform(X)) for _ in range(2))
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(first, np.asarray(Augmenter(random_state=np.random.RandomState(0)).fit_transform(X)))
+
+
+def test_numpys_global_generator_counts_only_where_no_seed_is_given():
+    X = noise()
     state = np.random.get_state()  # noqa: NPY002 (scikit-learn's own convention for random_state=None)
     try:
         drawn = []
         for _ in range(2):
             np.random.seed(3)  # noqa: NPY002
+            np.asarray(Augmenter(random_state=0).fit_transform(X))  # draws nothing from it
             drawn.append(np.asarray(Augmenter().fit_transform(X)))
     finally:
         np.random.set_state(state)  # noqa: NPY002
     np.testing.assert_array_equal(*drawn)
 
 
-def test_a_seeded_augmenter_leaves_the_global_generator_alone():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    np.asarray(Augmenter(random_state=0).fit_transform(noise()))
-    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
-
-
-@pytest.mark.parametrize("key", [[0, 2], slice(1, 5, 2), np.array([True, False] * 3), np.array([5, 5, 0])], ids=repr)
+@pytest.mark.parametrize("key", [slice(1, 5, 2), np.array([5, 5, 0])], ids=repr)
 def test_rows_of_augmented_patches(key):
     X = noise()
     part = only().fit_transform(X)[key]
@@ -112,26 +104,19 @@ def test_rows_of_augmented_patches(key):
     "name, value",
     [
         ("flip", "diagonal"),
-        ("flip", True),
-        ("rotation", -1),
         ("rotation", 181),
-        ("rotation", "36"),
-        ("zoom", 1),
         ("zoom", -0.1),
         ("translation", 1.0),
-        ("translation", None),
         ("random_state", "seed"),
     ],
 )
 def test_wrong_parameters_are_refused_when_fitted(name, value):
     augmenter = Augmenter(**{name: value})
     with pytest.raises(ValueError, match=f"'{name}' parameter of Augmenter must be"):
-        augmenter.fit(noise())
-    with pytest.raises(ValueError, match=f"'{name}' parameter of Augmenter must be"):
         augmenter.fit_transform(noise())
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 9, 9), (4, 9, 9, 1, 1)])
+@pytest.mark.parametrize("shape", [(4, 3), (4, 9, 9)])
 def test_what_is_no_patch_is_refused(shape):
     with pytest.raises(
         ValueError, match=r"Patches have shape \(n_samples, rows, cols, n_bands\); X has shape.*Sampler"
@@ -146,17 +131,7 @@ def test_nodata_is_refused():
         Augmenter().fit_transform(X)
 
 
-def test_clone_and_set_params():
-    augmenter = clone(Augmenter(flip=None, rotation=5)).set_params(zoom=0.2)
-    assert (augmenter.flip, augmenter.rotation, augmenter.zoom, augmenter.translation) == (None, 5, 0.2, 0.1)
-
-
 # ----------------------------------------------------------------------------------------------------- the variants
-
-
-def test_no_range_and_no_flip_is_the_identity():
-    X = noise(rows=8, cols=11)
-    np.testing.assert_array_equal(np.asarray(only().fit_transform(X)), X)
 
 
 MIRRORS = {
@@ -175,10 +150,9 @@ MIRRORS = {
         ("horizontal_and_vertical", list(MIRRORS)),
     ],
 )
-@pytest.mark.parametrize("rows, cols", [(7, 7), (6, 9)])
-def test_flips_are_exact_and_about_equally_frequent(flip, allowed, rows, cols):
+def test_flips_are_exact_and_about_equally_frequent(flip, allowed):
     n = 2000
-    X = noise(n, rows, cols, 1)
+    X = noise(n, 6, 9, 1)
     variants = np.asarray(only(flip=flip).fit_transform(X))
     counts = {name: int((mirror(X) == variants).all(axis=(1, 2, 3)).sum()) for name, mirror in MIRRORS.items()}
     assert sum(counts.values()) == n
@@ -220,77 +194,29 @@ def by_scipy(X, augmented):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"flip": "horizontal_and_vertical"},
-        {"rotation": 36},
-        {"rotation": 180},
-        {"zoom": 0.3},
-        {"translation": 0.4},
+        {},
         {"flip": "horizontal_and_vertical", "rotation": 36, "zoom": 0.1, "translation": 0.1},
         {"flip": "vertical", "rotation": 180, "zoom": 0.9, "translation": 0.9},
     ],
     ids=str,
 )
-@pytest.mark.parametrize("rows, cols", [(9, 9), (8, 12)])
-def test_variants_agree_with_scipy(changes, rows, cols):
-    X = noise(40, rows, cols)
+def test_variants_agree_with_scipy(changes):
+    X = noise(40, 8, 12)
     augmented = only(**changes).fit_transform(X)
     # float32 coordinates: errors of about 1e-5 pixels times differences of a few units
     np.testing.assert_allclose(np.asarray(augmented), by_scipy(X, augmented), atol=2e-4)
 
 
-def blobs(n=400, size=41, row=20.0, col=20.0, sigma=3.0):
-    i, j = np.mgrid[:size, :size]
-    blob = np.exp(-((i - row) ** 2 + (j - col) ** 2) / (2 * sigma**2)).astype(np.float32)
-    return np.repeat(blob[None, ..., None], n, axis=0)
-
-
-def centres(X):
-    i, j = np.mgrid[: X.shape[1], : X.shape[2]]
-    mass = X[..., 0].sum(axis=(1, 2))
-    return np.stack([(X[..., 0] * i).sum(axis=(1, 2)) / mass, (X[..., 0] * j).sum(axis=(1, 2)) / mass], axis=1)
-
-
-def test_translation_moves_by_up_to_its_range_along_both_axes():
-    moved = centres(np.asarray(only(translation=0.1).fit_transform(blobs()))) - 20
-    limit = 0.1 * 41
-    assert np.abs(moved).max() <= limit + 1e-3
-    for axis in (0, 1):
-        # uniform: reaches both ends, centred, with the standard deviation of a uniform
-        assert moved[:, axis].min() < -0.95 * limit and moved[:, axis].max() > 0.95 * limit
-        assert abs(moved[:, axis].mean()) < 6 * limit / np.sqrt(3 * 400)
-        assert moved[:, axis].std() == pytest.approx(limit / np.sqrt(3), rel=0.1)
-    assert abs(np.corrcoef(moved.T)[0, 1]) < 0.25  # the axes are drawn apart
-
-
 def test_rotation_turns_about_the_centre_by_up_to_its_angle():
-    place = centres(np.asarray(only(rotation=36).fit_transform(blobs(row=20, col=26, sigma=2)))) - 20
+    row, col = np.mgrid[-20:21, -20:21]
+    blob = np.exp(-(row**2 + (col - 6) ** 2) / 8)
+    turned = np.asarray(only(rotation=36).fit_transform(np.repeat(blob[None, ..., None], 400, axis=0)))[..., 0]
+    place = np.stack([(turned * axis).sum(axis=(1, 2)) / turned.sum(axis=(1, 2)) for axis in (row, col)], axis=1)
     radius = np.hypot(*place.T)
     angle = np.degrees(np.arctan2(place[:, 0], place[:, 1]))
     np.testing.assert_allclose(radius, 6, atol=0.05)
     assert np.abs(angle).max() <= 36.1 and angle.min() < -34 and angle.max() > 34
     assert angle.std() == pytest.approx(36 / np.sqrt(3), rel=0.1)
-
-
-def test_zoom_changes_distances_from_the_centre_both_ways():
-    place = centres(np.asarray(only(zoom=0.2).fit_transform(blobs(row=20, col=26, sigma=2)))) - 20
-    np.testing.assert_allclose(place[:, 0], 0, atol=0.05)
-    # output to input: a distance d comes to lie at d / (1 + z)
-    assert place[:, 1].min() == pytest.approx(6 / 1.2, abs=0.1)
-    assert place[:, 1].max() == pytest.approx(6 / 0.8, abs=0.15)
-
-
-def test_values_stay_within_each_patch_and_band():
-    X = noise(200, 7, 7, 3) * [1, 10, 100] + 1000
-    variants = np.asarray(Augmenter(rotation=180, zoom=0.9, translation=0.9, random_state=0).fit_transform(X))
-    slack = 1e-3  # float32 at about a thousand
-    assert (variants >= X.min(axis=(1, 2), keepdims=True) - slack).all()
-    assert (variants <= X.max(axis=(1, 2), keepdims=True) + slack).all()
-
-
-def test_bands_move_together():
-    X = noise(bands=1).repeat(3, axis=-1)
-    variants = np.asarray(Augmenter(random_state=0).fit_transform(X))
-    np.testing.assert_array_equal(variants[..., 0], variants[..., 2])
 
 
 def test_patches_of_one_pixel_are_left_alone():
@@ -346,16 +272,10 @@ def test_ranges_reach_the_training_though_its_graph_is_shared():
 
     changes = [{}, {"flip": "vertical"}, {"flip": "horizontal"}, {"rotation": 36}, {"zoom": 0.5}, {"translation": 0.5}]
     trained = [train(**change) for change in changes]
+    assert same_weights(trained[0], tiny_cnn().fit(X, y))  # no range is no augmentation
     for i, one in enumerate(trained):
         assert not any(same_weights(one, other) for other in trained[:i])
     assert same_weights(trained[3], train(rotation=36))
-
-
-def test_augmentation_changes_training_and_no_range_does_not():
-    X, y = training_patches()
-    plain = tiny_cnn().fit(X, y)
-    assert not same_weights(plain, tiny_cnn().fit(Augmenter().fit_transform(X), y))
-    assert same_weights(plain, tiny_cnn().fit(only().fit_transform(X), y))
 
 
 def test_the_network_learns_its_normalisation_from_the_patches_not_from_a_variant():
@@ -363,12 +283,6 @@ def test_the_network_learns_its_normalisation_from_the_patches_not_from_a_varian
     cnn = tiny_cnn().fit(Augmenter(rotation=180, zoom=0.9).fit_transform(X), y)
     mean = cnn.model_.get_layer("normalise").mean
     np.testing.assert_allclose(mean.numpy().ravel(), X.mean(axis=(0, 1, 2)), rtol=1e-5)
-
-
-def test_the_fitted_model_holds_no_augmentation():
-    X, y = training_patches()
-    cnn = tiny_cnn().fit(Augmenter().fit_transform(X), y)
-    assert "random_affine" not in [layer.name for layer in cnn.model_.layers]
 
 
 def test_whose_seed_counts():

@@ -8,12 +8,9 @@ import subprocess
 import sys
 import tempfile
 
-import joblib
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.base import clone, is_classifier
-from sklearn.exceptions import NotFittedError
+from sklearn.base import is_classifier
 from sklearn.utils import compute_class_weight
 
 from sklandslide import LandslideCNN, build_cnn
@@ -69,44 +66,18 @@ def test_the_papers_network_layer_by_layer():
     ]
     resample, *blocks = layers[:7]
     assert (resample.height, resample.width, resample.interpolation) == (32, 32, "bilinear")
-    assert resample.output.shape == (None, 32, 32, 3)
     for convolution, filters in zip(blocks[::2], (16, 32, 64), strict=True):
-        assert convolution.filters == filters
-        assert convolution.kernel_size == (3, 3)
-        assert convolution.strides == (1, 1)
-        assert convolution.padding == "same"
-        assert convolution.activation.__name__ == "relu"
-        assert convolution.use_bias
+        assert (convolution.filters, convolution.kernel_size, convolution.strides) == (filters, (3, 3), (1, 1))
+        assert (convolution.padding, convolution.activation.__name__) == ("same", "relu")
     for pooling, side in zip(blocks[1::2], (16, 8, 4), strict=True):
-        assert pooling.pool_size == (2, 2)
-        assert pooling.strides == (2, 2)
-        assert pooling.output.shape[1:3] == (side, side)
+        assert (pooling.pool_size, pooling.strides, pooling.output.shape[1:3]) == ((2, 2), (2, 2), (side, side))
     dropout, _, dense, probabilities = layers[7:]
     assert dropout.rate == 0.2
     assert (dense.units, dense.activation.__name__) == (128, "relu")
     assert (probabilities.units, probabilities.activation.__name__) == (2, "softmax")
-
-
-def test_the_papers_network_has_the_parameters_counted_by_hand():
     convolutions = (3 * 3 * 3 + 1) * 16 + (3 * 3 * 16 + 1) * 32 + (3 * 3 * 32 + 1) * 64
     dense = (4 * 4 * 64 + 1) * 128 + (128 + 1) * 2
-    model = build_cnn(patch_shape=(25, 25, 3), n_classes=2)
     assert model.count_params() == convolutions + dense == 155042
-
-
-def test_the_papers_network_is_compiled_with_adam_and_cross_entropy():
-    import keras
-
-    model = build_cnn(patch_shape=(25, 25, 3), n_classes=2, learning_rate=2e-4)
-    assert isinstance(model.optimizer, keras.optimizers.Adam)
-    assert float(model.optimizer.learning_rate.numpy()) == pytest.approx(2e-4)
-    assert model.loss == "sparse_categorical_crossentropy"
-
-
-def test_landslide_cnn_has_the_papers_defaults():
-    params = LandslideCNN().get_params()
-    assert params["filters"] == (16, 32, 64)
-    assert (params["dense_units"], params["dropout"], params["padding"], params["input_size"]) == (128, 0.2, "same", 32)
 
 
 def test_resampling_only_where_it_changes_the_size():
@@ -136,7 +107,6 @@ def test_normalisation_comes_before_resampling():
 @pytest.mark.parametrize(
     "changes, side",
     [
-        ({"patch_shape": (7, 7, 3), "input_size": None}, "7 x 7"),
         ({"patch_shape": (40, 7, 3), "input_size": None}, "40 x 7"),
         ({"patch_shape": (25, 25, 3), "input_size": 7}, "7 x 7"),
         ({"patch_shape": (25, 25, 3), "input_size": 21, "padding": "valid"}, "21 x 21"),
@@ -147,11 +117,6 @@ def test_an_input_that_pooling_would_use_up_is_refused(changes, side):
         build_cnn(n_classes=2, **changes)
 
 
-def test_the_smallest_inputs_that_fit():
-    assert build_cnn(patch_shape=(8, 8, 1), n_classes=2, input_size=None).output_shape == (None, 2)
-    assert build_cnn(patch_shape=(22, 22, 1), n_classes=2, input_size=None, padding="valid").output_shape == (None, 2)
-
-
 def test_build_cnn_needs_the_shape_and_the_number_of_classes():
     with pytest.raises(ValueError, match=r"needs patch_shape=\(rows, cols, bands\) and n_classes"):
         build_cnn(patch_shape=(25, 25, 3))
@@ -159,31 +124,15 @@ def test_build_cnn_needs_the_shape_and_the_number_of_classes():
         build_cnn(n_classes=2)
 
 
-def test_build_cnn_seed():
-    def kernels(seed):
-        model = build_cnn(patch_shape=(8, 8, 1), n_classes=2, filters=(4,), dense_units=8, random_state=seed)
-        return [variable.numpy() for variable in model.trainable_variables]
-
-    assert all(np.array_equal(a, b) for a, b in zip(kernels(0), kernels(0), strict=True))
-    assert not np.array_equal(kernels(0)[0], kernels(1)[0])
-
-
 def test_bare_scikeras_takes_build_cnn():
     from scikeras.wrappers import KerasClassifier
 
     X, y = patches(size=8)
     labels = np.array(["forest", "landslide"])[y]
-    bare = KerasClassifier(
-        build_cnn, filters=(4,), dense_units=8, input_size=8, learning_rate=0.05, epochs=10, verbose=0
-    )
-    bare.fit(X, labels)
-    assert [layer.name for layer in bare.model_.layers][:2] == ["convolution_1", "pooling_1"]
+    options = {"filters": (4,), "dense_units": 8, "input_size": 8, "learning_rate": 0.05}
+    bare = KerasClassifier(build_cnn, **options, epochs=10, verbose=0).fit(X, labels)
     assert bare.model_.get_layer("convolution_1").filters == 4
     assert float(bare.model_.optimizer.learning_rate.numpy()) == pytest.approx(0.05)
-    probabilities = bare.predict_proba(X)
-    assert probabilities.shape == (60, 2)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert set(bare.predict(X)) <= {"forest", "landslide"}
     assert np.mean(bare.predict(X) == labels) > 0.9
 
 
@@ -217,12 +166,6 @@ def test_probabilities_and_classes_agree():
     np.testing.assert_array_equal(cnn.predict(X), cnn.classes_[probabilities.argmax(axis=1)])
 
 
-def test_three_classes_are_learnt():
-    X, y = patches(150, classes=3, shift=3)
-    cnn = tiny(epochs=20).fit(X, y)
-    assert cnn.score(*patches(60, classes=3, shift=3, seed=1)) > 0.9
-
-
 def test_a_prediction_does_not_depend_on_its_batch(monkeypatch):
     X, y = patches()
     cnn = tiny().fit(X, y)
@@ -234,25 +177,15 @@ def test_a_prediction_does_not_depend_on_its_batch(monkeypatch):
     np.testing.assert_allclose(cnn.predict_proba(X), whole, atol=1e-6)
 
 
-def test_predicting_changes_nothing_and_repeats():
-    X, y = patches()
-    cnn = tiny(dropout=0.5).fit(X, y)
-    before = X.copy()
-    np.testing.assert_array_equal(cnn.predict_proba(X), cnn.predict_proba(X))  # no dropout
-    np.testing.assert_array_equal(X, before)
-
-
 @pytest.mark.parametrize(
     "labels, expected",
     [
         (np.array(["forest", "landslide"]), str),
-        (np.array(["forest", "landslide"], dtype=object), object),
         (np.array([False, True]), bool),
         (np.array([17, 3]), np.integer),
-        (np.array([-1, 1], dtype=np.int8), np.int8),
         (np.array([0.0, 1.0]), np.floating),
     ],
-    ids=["str", "object", "bool", "gaps", "int8", "float"],
+    ids=["str", "bool", "gaps", "float"],
 )
 def test_labels_of_any_type(labels, expected):
     X, codes = patches(shift=3)
@@ -267,14 +200,7 @@ def test_labels_of_any_type(labels, expected):
     assert cnn.predict_proba(X)[brightest, column] > 0.5
 
 
-def test_labels_as_a_list_and_as_a_series():
-    X, y = patches()
-    expected = tiny().fit(X, y)
-    assert same_weights(expected, tiny().fit(X, y.tolist()))
-    assert same_weights(expected, tiny().fit(X, pd.Series(y, index=np.arange(60)[::-1])))
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int16, np.uint8, np.int64])
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8])
 def test_input_of_other_types_gives_the_same(dtype):
     rng = np.random.default_rng(0)
     X = rng.integers(0, 200, (30, 4, 4, 2))  # exact in every type
@@ -283,13 +209,6 @@ def test_input_of_other_types_gives_the_same(dtype):
     other = tiny().fit(X.astype(dtype), y)
     assert same_weights(expected, other)
     np.testing.assert_array_equal(expected.predict_proba(X.astype(np.float32)), other.predict_proba(X.astype(dtype)))
-
-
-def test_input_that_is_not_contiguous_or_is_a_list():
-    X, y = patches(20)
-    expected = tiny().fit(X, y)
-    assert same_weights(expected, tiny().fit(np.asfortranarray(X), y))
-    assert same_weights(expected, tiny().fit(X.tolist(), y))
 
 
 def test_two_dimensions_are_patches_of_one_pixel():
@@ -323,33 +242,10 @@ def test_fitting_again_starts_anew():
     assert cnn.patch_shape_ == (6, 6, 1) and cnn.predict_proba(wide).shape == (60, 3)
 
 
-def test_a_model_put_in_place_by_hand_is_the_one_that_predicts():
-    X, y = patches()
-    one, other = tiny().fit(X, y), tiny(random_state=1).fit(X, y)
-    one.predict_proba(X)
-    one.model_ = other.model_
-    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
-
-
 @pytest.mark.parametrize("name, value", [("learning_rate", 0.05), ("batch_size", 60), ("dropout", 0.5)])
 def test_training_parameters_reach_the_training(name, value):
     X, y = patches()
     assert not same_weights(tiny().fit(X, y), tiny(**{name: value}).fit(X, y))
-
-
-def test_a_tiny_learning_rate_learns_nothing():
-    X, y = patches()
-    cnn = tiny(learning_rate=1e-12).fit(X, y)
-    untrained = build_cnn(
-        patch_shape=(4, 4, 2),
-        n_classes=2,
-        filters=(4,),
-        dense_units=8,
-        input_size=None,
-        random_state=int(np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=4)[0]),
-    )
-    for ours, initial in zip(weights(cnn), untrained.trainable_variables, strict=True):
-        np.testing.assert_allclose(ours, initial.numpy(), atol=1e-9)
 
 
 def test_verbose_speaks_and_silence_is_silent(capfd):
@@ -364,14 +260,6 @@ def test_verbose_speaks_and_silence_is_silent(capfd):
 # ------------------------------------------------------------------------------------------------------------- seeds
 
 
-def test_same_seed_same_weights_whatever_was_trained_between():
-    X, y = patches()
-    first = tiny(dropout=0.5).fit(X, y)
-    tiny(random_state=7, filters=(3,)).fit(*patches(seed=9, classes=3))
-    assert same_weights(first, tiny(dropout=0.5).fit(X, y))
-    assert not same_weights(first, tiny(dropout=0.5, random_state=1).fit(X, y))
-
-
 _TRAIN = """
 import sys, pathlib
 import numpy as np
@@ -380,18 +268,6 @@ X, y = np.load(sys.argv[1] + "/X.npy"), np.load(sys.argv[1] + "/y.npy")
 cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=2, learning_rate=0.01, random_state=0)
 np.savez(sys.argv[1] + "/weights.npz", *[v.numpy() for v in cnn.fit(X, y).model_.trainable_variables])
 """
-
-
-@pytest.mark.slow
-def test_same_seed_same_weights_in_another_process(tmp_path):
-    X, y = patches()
-    np.save(tmp_path / "X.npy", X)
-    np.save(tmp_path / "y.npy", y)
-    environment = {**os.environ, "PYTHONHASHSEED": "123", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run([sys.executable, "-c", _TRAIN, str(tmp_path)], check=True, env=environment, timeout=300)
-    with np.load(tmp_path / "weights.npz") as there:
-        for name, ours in zip(there.files, weights(tiny().fit(X, y)), strict=True):
-            np.testing.assert_array_equal(there[name], ours)
 
 
 def test_a_random_state_instance_moves_on():
@@ -423,48 +299,22 @@ def test_without_a_seed_numpys_global_one_counts(restored_globals):
     assert same_weights(first, train())
 
 
-def test_no_global_state_is_changed(restored_globals):
+def test_no_global_generator_is_drawn_from(restored_globals):
     import keras
     import tensorflow as tf
-    from tensorflow.python.framework import config
 
     X, y = patches()
-
-    def switches():
-        return (
-            keras.config.floatx(),
-            keras.config.epsilon(),
-            keras.config.image_data_format(),
-            config.is_op_determinism_enabled(),
-            tf.config.functions_run_eagerly(),
-            dict(os.environ),
-        )
+    cnn = tiny(early_stopping=True, validation_fraction=0.2)
 
     def numbers(between):
         keras.utils.set_random_seed(3)  # Python, NumPy, TensorFlow and Keras at once
-        drawn = [np.random.random(), random.random(), float(tf.random.uniform(())), float(keras.random.uniform(()))]  # noqa: NPY002
         between()
-        drawn += [np.random.random(), random.random(), float(tf.random.uniform(())), float(keras.random.uniform(()))]  # noqa: NPY002
-        return drawn
+        return [np.random.random(), random.random(), float(tf.random.uniform(())), float(keras.random.uniform(()))]  # noqa: NPY002
 
-    cnn = tiny(early_stopping=True, validation_fraction=0.2)
-    before = switches()
     undisturbed = numbers(lambda: None)
     assert numbers(lambda: cnn.fit(X, y)) == undisturbed
     assert numbers(lambda: cnn.predict_proba(X)) == undisturbed
     assert numbers(lambda: pickle.loads(pickle.dumps(cnn))) == undisturbed
-    assert switches() == before
-
-
-def test_global_seeds_do_not_reach_a_seeded_network(restored_globals):
-    import tensorflow as tf
-
-    X, y = patches()
-    first = tiny(dropout=0.5).fit(X, y)
-    np.random.seed(11)  # noqa: NPY002
-    random.seed(11)
-    tf.random.set_seed(11)
-    assert same_weights(first, tiny(dropout=0.5).fit(X, y))
 
 
 # ---------------------------------------------------------------------------------- the compiled programs of training
@@ -501,8 +351,7 @@ def by_hand(X, y, epochs, batch_size, learning_rate, sample_weight=None, seed=0)
     return [v.numpy() for v in variables], history
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("n, batch_size", [(60, 16), (60, 60), (61, 20), (5, 32)])
+@pytest.mark.parametrize("n, batch_size, weighted", [(60, 16, False), (61, 20, True), (5, 32, False)])
 def test_training_agrees_with_one_written_by_hand(n, batch_size, weighted):
     X, y = patches(n, bands=3)
     weight = np.random.default_rng(1).uniform(0.5, 2, n) if weighted else None
@@ -540,16 +389,16 @@ def test_one_architecture_is_compiled_once(monkeypatch):
     assert len(_programs._idle) == 2
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_nothing_of_a_fit_is_left_for_the_next(monkeypatch, early_stopping):
+def test_nothing_of_a_fit_is_left_for_the_next(monkeypatch):
     from sklandslide.network import programs as _programs
 
-    options = {"dropout": 0.5, "early_stopping": early_stopping, "validation_fraction": 0.2}
+    options = {"dropout": 0.5, "early_stopping": True, "validation_fraction": 0.2}
     X, y = patches()
     monkeypatch.setattr(_programs, "_idle", [])
     first = tiny(**options).fit(X, y)
     tiny(**options, learning_rate=0.5, epochs=3, random_state=4).fit(X[::-1] * 7 + 3, 1 - y)
     assert same_weights(first, tiny(**options).fit(X, y))
+    assert not same_weights(first, tiny(**options, random_state=1).fit(X, y))
 
 
 def test_few_programs_are_kept_and_the_latest_stay(monkeypatch):
@@ -574,9 +423,9 @@ def test_fits_at_the_same_time_in_threads():
     def train(seed):
         return tiny(dropout=0.5, epochs=4, random_state=seed).fit(X, y)
 
-    alone = [train(seed) for seed in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(train, range(4)))
+    alone = [train(seed) for seed in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(train, range(3)))
     assert all(map(same_weights, alone, together))
 
 
@@ -616,77 +465,6 @@ def test_any_keras_model_put_in_place_predicts():
         np.testing.assert_allclose(cnn.predict_proba(X), other.predict(X, verbose=0), atol=1e-6)
 
 
-def compiled(seed=0):
-    import keras
-
-    from sklandslide.network.training import training_model
-
-    network = build_cnn(
-        patch_shape=(4, 4, 2), n_classes=2, filters=(4,), dense_units=8, input_size=None, random_state=seed
-    )
-    model = training_model(network, None, (1, 2))
-    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def test_keras_callbacks_are_heard_and_may_change_rate_and_weights():
-    import keras
-
-    X, y = patches()
-    heard = []
-
-    class Listener(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            heard.append(f"begin {epoch}")
-
-        def on_epoch_end(self, epoch, logs=None):
-            heard.append(f"end {sorted(logs)}")
-            if epoch == 1:
-                self.model.set_weights(start)
-                self.model.optimizer.learning_rate = 1e-12
-
-    model = compiled()
-    start = model.get_weights()
-    history = model.fit(X, y, batch_size=32, epochs=3, callbacks=[Listener()], validation_data=(X, y))
-    names = ["accuracy", "loss", "val_accuracy", "val_loss"]
-    assert heard == [f"{x}" for epoch in range(3) for x in (f"begin {epoch}", f"end {names}")]
-    assert sorted(history.history) == names
-    for before, after in zip(start, model.get_weights(), strict=True):
-        np.testing.assert_allclose(before, after, atol=1e-9)
-    losses = model.network.predict(X, verbose=0)[np.arange(60), y]
-    assert history.history["val_loss"][-1] == pytest.approx(-np.log(losses).mean(), rel=1e-5)
-
-
-def test_an_interrupted_fit_leaves_no_trace():
-    import keras
-
-    X, y = patches()
-    expected = tiny(dropout=0.2).fit(X, y)
-
-    class Interrupt(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        compiled().fit(X, y, batch_size=32, epochs=5, callbacks=[Interrupt()])
-    assert same_weights(expected, tiny(dropout=0.2).fit(X, y))
-
-
-def test_other_keras_models_train_as_before():
-    X, y = patches()
-
-    def train():
-        model = build_cnn(
-            patch_shape=(4, 4, 2), n_classes=2, filters=(4,), dense_units=8, input_size=None, random_state=0
-        )
-        model.fit(X, y, epochs=2, shuffle=False, verbose=0)
-        return model.get_weights()
-
-    before = train()
-    tiny().fit(X, y)
-    assert all(np.array_equal(a, b) for a, b in zip(before, train(), strict=True))
-
-
 _MEMORY = """
 import gc
 import numpy as np, psutil
@@ -711,47 +489,6 @@ def test_memory_does_not_grow_with_the_number_of_fits():
     pytest.importorskip("psutil")
     done = subprocess.run([sys.executable, "-c", _MEMORY], capture_output=True, text=True, check=True, timeout=300)
     assert float(done.stdout) < 2  # MB for each fit
-
-
-_SHARE = """
-import numpy as np
-from sklandslide import LandslideCNN
-X = np.random.default_rng(0).normal(size=(20, 4, 4, 1))
-LandslideCNN(filters=(2,), dense_units=2, input_size=None, epochs=1, random_state=0).fit(X, np.arange(20) % 2)
-import tensorflow as tf
-print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
-"""
-_VARIABLE = "import os; os.environ['TF_NUM_INTRAOP_THREADS'] = '3'"
-_USERS_OWN = "import tensorflow as tf; tf.config.threading.set_intra_op_parallelism_threads(5)"
-_STARTED = "import tensorflow as tf; tf.zeros(1)"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "before, variable, expected",
-    [
-        ("", "1", "cores 1"),
-        ("", "3,1", "cores 3"),
-        ("", None, "cores 0"),
-        ("", "many", "cores 0"),
-        (_VARIABLE, "1", "0 1"),
-        (_USERS_OWN, "1", "5 0"),
-        (_STARTED, "1", "0 0"),
-    ],
-    ids=["share", "nested", "none", "no number", "variable", "user's own", "started"],
-)
-def test_a_workers_share_of_the_cores(before, variable, expected):
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    environment |= {} if variable is None else {"OMP_NUM_THREADS": variable}
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", before + _SHARE],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-        timeout=300,
-    )
-    assert done.stdout.strip() == expected.replace("cores", str(joblib.cpu_count()))
 
 
 # ------------------------------------------------------------------------------------------------------ normalisation
@@ -785,16 +522,6 @@ def test_mean_and_variance_are_computed_in_double_precision():
     assert not np.allclose(X.var(axis=(0, 1, 2)), exact, rtol=0.1)
     layer = tiny(epochs=1, batch_size=500).fit(X, y).model_.get_layer("normalise")
     np.testing.assert_allclose(layer.variance.numpy().ravel(), exact, rtol=1e-3)
-
-
-def test_scale_and_offset_of_a_band_do_not_matter():
-    X, y = patches()
-    plain = tiny(epochs=4).fit(X, y)
-    changed = X * np.float32(1024) + np.float32([2048, -4096])
-    other = tiny(epochs=4).fit(changed, y)
-    np.testing.assert_allclose(plain.predict_proba(X), other.predict_proba(changed), atol=2e-3)
-    # but a fitted model keeps the normalisation of its training
-    assert np.abs(plain.predict_proba(changed) - plain.predict_proba(X)).max() > 0.1
 
 
 def test_a_constant_band_is_harmless():
@@ -831,17 +558,6 @@ def test_balanced_is_scikit_learns_balanced():
     )
 
 
-def test_balanced_finds_more_of_a_rare_class():
-    rng = np.random.default_rng(0)
-    y = np.repeat([0, 1], [180, 20])
-    X = (rng.normal(size=(200, 1, 1, 1)) + y[:, None, None, None]).astype(np.float32)
-    plain, balanced = (
-        tiny(filters=(4,), input_size=2, epochs=15, class_weight=w).fit(X, y).predict(X).mean()
-        for w in (None, "balanced")
-    )
-    assert balanced > plain + 0.1
-
-
 def test_class_and_sample_weights_multiply():
     X, y = patches()
     given = np.linspace(0.5, 2, 60)
@@ -850,21 +566,13 @@ def test_class_and_sample_weights_multiply():
     assert same_weights(both, product)
 
 
-def test_equal_weights_are_no_weights():
-    X, y = patches()
-    assert same_weights(tiny().fit(X, y), tiny().fit(X, y, sample_weight=np.ones(60)))
-
-
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_samples_of_zero_weight_teach_nothing(early_stopping):
+def test_samples_of_zero_weight_teach_nothing():
     X, y = patches(80, shift=3)
     twice, contradictory = np.concatenate([X, X]), np.concatenate([y, 1 - y])
     weight = np.repeat([1.0, 0.0], 80)
-    options = {"epochs": 15, "early_stopping": early_stopping, "validation_fraction": 0.2}
-    right = tiny(**options).fit(twice, contradictory, sample_weight=weight)
-    wrong = tiny(**options).fit(twice, contradictory, sample_weight=1 - weight)
-    assert right.score(X, y) > 0.9
-    assert wrong.score(X, y) < 0.1
+    cnn = tiny(epochs=15, early_stopping=True, validation_fraction=0.2)
+    assert cnn.fit(twice, contradictory, sample_weight=weight).score(X, y) > 0.9
+    assert cnn.fit(twice, contradictory, sample_weight=1 - weight).score(X, y) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -911,32 +619,6 @@ def test_early_stopping_stops_and_keeps_the_best_epoch():
     assert same_weights(cnn, longer)
 
 
-def test_early_stopping_goes_on_while_it_helps():
-    X, y = patches(shift=3)
-    cnn = tiny(epochs=4, early_stopping=True, n_iter_no_change=4, validation_fraction=0.2).fit(X, y)
-    assert cnn.n_iter_ == 4
-
-
-def test_without_early_stopping_all_patches_are_trained_on_for_all_epochs():
-    X, y = unlearnable()
-    cnn = tiny(epochs=6, n_iter_no_change=1, learning_rate=0.05).fit(X, y)
-    assert cnn.n_iter_ == 6 and "val_loss" not in cnn.history_
-    np.testing.assert_allclose(
-        cnn.model_.get_layer("normalise").mean.numpy().ravel(), X.mean(axis=(0, 1, 2)), atol=1e-6
-    )
-
-
-def test_the_validation_part_is_drawn_with_the_seed():
-    X, y = unlearnable()
-
-    def mean(seed):
-        cnn = tiny(epochs=1, early_stopping=True, random_state=seed).fit(X, y)
-        return cnn.model_.get_layer("normalise").mean.numpy().ravel()
-
-    np.testing.assert_array_equal(mean(0), mean(0))
-    assert not np.array_equal(mean(0), mean(1))
-
-
 def test_a_validation_part_too_small_for_the_classes_is_refused():
     X, y = patches(10)
     with pytest.raises(ValueError, match="number of classes"):
@@ -950,18 +632,14 @@ def test_a_validation_part_too_small_for_the_classes_is_refused():
     "name, value",
     [
         ("filters", 4),
-        ("filters", "many"),
         ("dense_units", 0),
         ("dropout", 1.0),
-        ("dropout", -0.1),
         ("padding", "reflect"),
-        ("input_size", 0),
         ("input_size", 8.5),
         ("learning_rate", 0),
         ("batch_size", 0),
         ("epochs", 0),
         ("early_stopping", "yes"),
-        ("validation_fraction", 0.0),
         ("validation_fraction", 1.0),
         ("n_iter_no_change", 0),
         ("class_weight", "even"),
@@ -975,16 +653,14 @@ def test_wrong_parameters_are_refused_when_fitted(name, value):
         cnn.fit(*patches(20))
 
 
-@pytest.mark.parametrize("filters", [(0,), (-1,), (2.5,), ("a",), ()])
+@pytest.mark.parametrize("filters", [(0,), (2.5,), ()])
 def test_filters_that_are_no_numbers_of_filters_are_refused(filters):
-    with pytest.raises(ValueError, match="filters"):
+    with pytest.raises(ValueError, match="give the number of filters of each convolution block"):
         tiny(filters=filters).fit(*patches(20))
 
 
 def test_a_patch_that_pooling_would_use_up_is_refused():
-    with pytest.raises(ValueError, match="4 x 4 pixels is too small for 3 blocks"):
-        tiny(filters=(2, 2, 2)).fit(*patches(20))
-    with pytest.raises(ValueError, match="input_size=32"):
+    with pytest.raises(ValueError, match=r"4 x 4 pixels is too small for 3 blocks.*input_size=32"):
         tiny(filters=(2, 2, 2)).fit(*patches(20))
 
 
@@ -993,17 +669,11 @@ def test_a_patch_that_pooling_would_use_up_is_refused():
     [
         (lambda X: X[:, :3], r"\(3, 4, 2\) \(rows, cols, bands\), but the network was trained on \(4, 4, 2\)"),
         (lambda X: X[..., :1], r"\(4, 4, 1\).*trained on \(4, 4, 2\)\. Use the same patch_size and composite"),
-        (lambda X: np.repeat(X, 2, axis=1), r"\(8, 4, 2\).*trained on"),
         (lambda X: X[..., 0], r"X has shape \(20, 4, 4\);.*\(n_samples, rows, cols, n_bands\)"),
-        (lambda X: X[0, 0, 0, 0], "scalar|0D|array"),
-        (lambda X: X[..., None], r"X has shape \(20, 4, 4, 2, 1\)"),
         (lambda X: X[:0], "0 sample"),
         (lambda X: np.where(X > 1, np.nan, X), "Input X contains NaN"),
-        (lambda X: np.where(X > 1, np.inf, X), "Input X contains infinity"),
         (lambda X: X[:, 0, 0, :1], "X has 1 features, but LandslideCNN is expecting 2 features"),
         (lambda X: X[:, 0, 0], r"\(1, 1, 2\).*trained on \(4, 4, 2\)"),
-        (lambda X: X.astype(complex), "[Cc]omplex"),
-        (lambda X: X.astype(str).astype(object) + "x", "could not convert|string"),
     ],
 )
 def test_other_input_than_trained_on_is_refused(change, match):
@@ -1011,8 +681,6 @@ def test_other_input_than_trained_on_is_refused(change, match):
     cnn = tiny(epochs=1).fit(X, y)
     with pytest.raises(ValueError, match=match):
         cnn.predict_proba(change(X))
-    with pytest.raises(ValueError, match=match):
-        cnn.predict(change(X))
 
 
 @pytest.mark.parametrize(
@@ -1023,7 +691,6 @@ def test_other_input_than_trained_on_is_refused(change, match):
         (lambda X, y: (X, None), "requires y to be passed, but the target y is None"),
         (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[20, 19\]"),
         (lambda X, y: (X, np.zeros(20, int)), "at least two classes, but y holds only one class"),
-        (lambda X, y: (X, np.full(20, "forest")), "only one class.*forest"),
         (lambda X, y: (X, np.stack([y, y], axis=1)), "1d array|shape"),
         (lambda X, y: (X, y + 0.25), "continuous|Unknown label type"),
         (lambda X, y: (X, np.where(y == 0, np.nan, 1.0)), "NaN"),
@@ -1035,13 +702,6 @@ def test_what_cannot_be_trained_on_is_refused(change, match):
         tiny().fit(*change(*patches(20)))
 
 
-def test_unfitted_is_refused():
-    X, _ = patches(20)
-    for method in ("predict", "predict_proba"):
-        with pytest.raises(NotFittedError, match="not fitted yet"):
-            getattr(tiny(), method)(X)
-
-
 # -------------------------------------------------------------------------------------------------------- persistence
 
 
@@ -1049,21 +709,11 @@ def test_pickle_and_deepcopy_predict_the_same():
     X, y = patches()
     cnn = tiny().fit(X, y)
     expected = cnn.predict_proba(X)
-    for other in (pickle.loads(pickle.dumps(cnn)), copy.deepcopy(cnn), pickle.loads(pickle.dumps(cnn))):
+    for other in (pickle.loads(pickle.dumps(cnn)), copy.deepcopy(cnn)):
         np.testing.assert_array_equal(other.predict_proba(X), expected)
         assert other.history_ == cnn.history_ and other.patch_shape_ == cnn.patch_shape_
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(other)).predict_proba(X), expected)
+        other.model_.set_weights([w * 0 for w in other.model_.get_weights()])  # they share nothing
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
-
-
-def test_a_deep_copy_shares_no_weights():
-    X, y = patches()
-    cnn = tiny().fit(X, y)
-    expected = cnn.predict_proba(X)
-    other = copy.deepcopy(cnn)
-    other.model_.get_layer("probabilities").kernel.assign(np.zeros((8, 2)))
-    np.testing.assert_array_equal(cnn.predict_proba(X), expected)
-    np.testing.assert_allclose(other.predict_proba(X)[:, :1], other.predict_proba(X)[:1, :1].repeat(60, axis=0))
 
 
 def test_a_pickled_network_of_full_size_is_small_and_names_no_place():
@@ -1077,15 +727,6 @@ def test_a_pickled_network_of_full_size_is_small_and_names_no_place():
         if len(place) > 1:
             assert place.encode() not in data and place.encode() not in config
     np.testing.assert_array_equal(pickle.loads(data).predict_proba(X), cnn.predict_proba(X))
-
-
-def test_clone_forgets_what_was_learnt():
-    X, y = patches(20)
-    cnn = tiny(epochs=1, class_weight={0: 1.0, 1: 2.0}).fit(X, y)
-    copied = clone(cnn)
-    assert copied.get_params() == cnn.get_params()
-    assert not [name for name in vars(copied) if name.endswith("_")]
-    assert [name for name in vars(cnn) if name.endswith("_")]
 
 
 @pytest.mark.parametrize("classes", [2, 3])

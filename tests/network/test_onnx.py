@@ -11,9 +11,9 @@ from sklandslide.mapping import windows
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is an extra")
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize(("size", "input_size"), [(25, 32), (25, None), (40, 32), (33, None)])
-@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize(
+    ("padding", "size", "input_size", "bands"), [("same", 25, 32, 3), ("valid", 40, 32, 1), ("same", 33, None, 3)]
+)
 def test_probabilities_are_those_of_keras(padding, size, input_size, bands):
     from sklandslide.network.onnx_network import OnnxNetwork
 
