@@ -92,8 +92,6 @@ def check_parts(model: Any) -> None:
         if isinstance(part, Tree):
             if not isinstance(owner, BaseDecisionTree) or owner.n_features_in_ != part.n_features:
                 raise ValueError("a tree is not that of its classifier")
-            if part.node_count != part.capacity:
-                raise ValueError("a tree has other nodes than it says")
             _check_nodes(part.children_left != -1, part.children_left, part.children_right, part.feature, owner)
         elif isinstance(part, BaseForest) and hasattr(part, "estimators_"):
             if {tree.n_features_in_ for tree in part.estimators_} != {part.n_features_in_}:

@@ -3,11 +3,10 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from model_bytes import samples, table_pipeline
+from kept_models import STORED, samples, table_pipeline
 from scenes import random_scene
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -19,7 +18,6 @@ from sklandslide import Augmenter, BandStacker, LandslideCNN, PatchSampler, buil
 from sklandslide.exceptions import MissingPackageError, ModelFileError, OutputExistsError, OutputFolderError
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is an extra")
-STORED = Path(__file__).parents[1] / "models" / "format-1.zip"
 
 
 def session_of(path):
@@ -59,9 +57,9 @@ def test_pipelines_searches_and_what_they_demand(tmp_path):
     path = tmp_path / "model.onnx"
     assert export_onnx(pipeline, path) == str(path)
     told = {k: json.loads(v) for k, v in session_of(path).get_modelmeta().custom_metadata_map.items()}
-    assert told["bands"] == ["VV_before", "VV_after", "VV_after2"]
-    assert told["units"] == ["dB"] * 3
-    assert told["composite"] == "BAA"
+    assert told["bands"] == ["Red", "Green", "Blue"]
+    assert told["units"] == [None] * 3
+    assert told["composite"] == "RGB"
     assert told["patch_shape"] == [9, 9, 3]
     assert told["classes"] == [0, 1]
     assert told["pixel_size"] == pytest.approx([10, 10], rel=0.01)
