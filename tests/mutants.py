@@ -389,7 +389,7 @@ MUTANTS = [
     Mutant("loaded-model-begins-its-map-anew", "mapping/workers.py", "            obj = obj.copy()\n", "            pass\n",
            "persistence/test_persistence.py::test_what_is_loaded_is_what_was_saved"),
     Mutant("model-named-before-its-bytes", "persistence/saving.py", "            os.fsync(file.fileno())\n", "",
-           f"{CAUGHT}test_a_model_has_its_name_when_its_bytes_are_on_the_disk"),
+           "persistence/test_persistence.py::test_a_model_has_its_name_when_its_bytes_are_on_the_disk"),
 ]  # fmt: skip
 
 

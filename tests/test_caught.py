@@ -12,7 +12,6 @@ from fitting import GEOTIFF, fitted
 from rasterio.windows import Window
 from rasters import TRANSFORM, centres, same, write
 from scenes import WeightedSum, random_scene
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from test_model_selection import lattice
 from test_sampling import POLYGONS, scene_with
@@ -26,7 +25,6 @@ from sklandslide import (
     SlidingWindowPredictor,
     SpatialBlockKFold,
     sample_polygons,
-    save_model,
 )
 from sklandslide.exceptions import OutputExistsError, SceneError, SklandslideError
 from sklandslide.mapping.journal import Journal
@@ -276,12 +274,6 @@ def test_a_map_has_its_name_when_its_bytes_are_on_the_disk_and_the_name_follows(
     scene = random_scene((30, 30))
     SlidingWindowPredictor(fitted(scene, 5)).predict_map(scene, tmp_path / "map.tif")
     assert_bytes_before_name(done, "map.tif", tmp_path.name)
-
-
-def test_a_model_has_its_name_when_its_bytes_are_on_the_disk(tmp_path, done):
-    save_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), tmp_path / "model.skops")
-    (part, (same, name)) = done
-    assert (part, name) == (same, "model.skops")
 
 
 def test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain(tmp_path):

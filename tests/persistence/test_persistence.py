@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -240,6 +241,15 @@ def test_existing_files_and_folders(tmp_path, data):
     assert [p.name for p in tmp_path.iterdir()] == ["model.skops"]
     with zipfile.ZipFile(path) as archive:
         assert str(tmp_path) not in archive.read("schema.json").decode()
+
+
+def test_a_model_has_its_name_when_its_bytes_are_on_the_disk(tmp_path, data, monkeypatch):
+    disk = Mock()
+    for name in ("fsync", "replace"):
+        disk.attach_mock(Mock(wraps=getattr(os, name)), name)
+        monkeypatch.setattr(saving.os, name, getattr(disk, name))
+    save_model(table_pipeline().fit(*data), tmp_path / "model.skops")
+    assert [call[0] for call in disk.mock_calls] == ["fsync", "replace"]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
