@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..exceptions import ModelFileError
 from ..mapping import check_output
-from .trusted import TRUSTED, check_parts, parts_of
+from .trusted import TRUSTED, check_parts, places_in
 
 __all__ = ["load_model", "read_file", "save_model", "versions", "write_whole"]
 
@@ -164,11 +164,10 @@ def _encoded(model: Any) -> bytes:
     search = None
     if hasattr(model, "best_estimator_"):
         search, model = found_by(model), model.best_estimator_
-    if any(getattr(part, "memory", None) is not None for _, part in parts_of(model)):
+    if places_in(model):
         model = deepcopy(model)
-        for _, part in parts_of(model):
-            if getattr(part, "memory", None) is not None:
-                part.memory = None
+        for part in places_in(model):
+            part.memory = None
     data = dumps({"model": model, "search": search, "versions": versions()})
     others = sorted(set(get_untrusted_types(data=data)) - set(TRUSTED))
     if others:

@@ -11,8 +11,9 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
-__all__ = ["TRUSTED", "check_parts", "parts_of"]
+__all__ = ["TRUSTED", "check_parts", "places_in"]
 
 
 def _named(module: str, names: str) -> list[str]:
@@ -46,7 +47,7 @@ _TAKEN = [
 _NOT_TAKEN = ("sklearn.ensemble._gb", "sklearn.ensemble._iforest")
 
 
-def parts_of(model: Any) -> Iterator[tuple[Any, Any]]:
+def _parts_of(model: Any) -> Iterator[tuple[Any, Any]]:
     """Everything inside a model, each with one that holds it."""
     seen: dict[int, Any] = {}
     left: list[tuple[Any, Any]] = [(None, model)]
@@ -69,6 +70,12 @@ def parts_of(model: Any) -> Iterator[tuple[Any, Any]]:
         left += [(part, one) for one in held]
 
 
+def places_in(model: Any) -> list[Any]:
+    """The estimators inside a model that keep results in a folder."""
+    estimators = (part for _, part in _parts_of(model) if isinstance(part, BaseEstimator))
+    return [part for part in estimators if getattr(part, "memory", None) is not None]
+
+
 def check_parts(model: Any) -> None:
     """Refuse what could make compiled code read where it should not, and places on a disk.
 
@@ -76,12 +83,12 @@ def check_parts(model: Any) -> None:
     ------
     ValueError
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.ensemble._forest import BaseForest
+    from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
     from sklearn.tree import BaseDecisionTree
     from sklearn.tree._tree import Tree
 
-    for owner, part in parts_of(model):
+    for owner, part in _parts_of(model):
         kind = type(part)
         room = ".".join(kind.__module__.split(".")[:2])
         if room.startswith("sklearn.") and (room not in _TAKEN or kind.__module__ in _NOT_TAKEN):
@@ -96,7 +103,7 @@ def check_parts(model: Any) -> None:
         elif isinstance(part, BaseForest) and hasattr(part, "estimators_"):
             if {tree.n_features_in_ for tree in part.estimators_} != {part.n_features_in_}:
                 raise ValueError("a forest has trees for other features than its own")
-        elif isinstance(part, HistGradientBoostingClassifier) and hasattr(part, "_predictors"):
+        elif isinstance(part, BaseHistGradientBoosting) and hasattr(part, "_predictors"):
             if part._preprocessor is not None:
                 raise ValueError("boosting with categories is not kept. Use numbers only, or a pickle")
             for tree in chain(*part._predictors):
@@ -104,8 +111,8 @@ def check_parts(model: Any) -> None:
                 if nodes["is_categorical"].any():
                     raise ValueError("a tree asks for categories that there are not")
                 _check_nodes(nodes["is_leaf"] == 0, nodes["left"], nodes["right"], nodes["feature_idx"], part)
-        elif getattr(part, "memory", None) is not None:
-            raise ValueError(f"a {kind.__name__} has memory={part.memory!r}, a place on somebody's disk")
+    for part in places_in(model):
+        raise ValueError(f"a {type(part).__name__} has memory={part.memory!r}, a place on somebody's disk")
 
 
 def _check_nodes(inner: np.ndarray, left: np.ndarray, right: np.ndarray, feature: np.ndarray, owner: Any) -> None:
