@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -42,7 +43,15 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScale
 from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted
 
-from sklandslide import LandslideCNN, SlidingWindowPredictor, SpatialBlockKFold, load_model, save_model
+from sklandslide import (
+    LandslideCNN,
+    SlidingWindowPredictor,
+    SpatialBlockKFold,
+    load_model,
+    make_scene,
+    sample_polygons,
+    save_model,
+)
 from sklandslide.exceptions import ModelFileError, OutputExistsError, OutputFolderError
 from sklandslide.mapping import tiles
 from sklandslide.mapping.windows import WindowEngine
@@ -152,6 +161,16 @@ def test_places_on_this_machine_are_not_saved(tmp_path, data):
     assert b"secret-cache" not in (tmp_path / "model.skops").read_bytes()
     assert (again.memory, again[1].memory, again[3].memory) == (None, None, None)
     assert (model.memory, model[1].memory, model[3].memory) == (cache, cache, cache)
+
+
+def test_no_raster_and_no_path_is_kept(tmp_path):
+    scene, polygons = make_scene(shape=(150, 150), random_state=0, directory=tmp_path / "training-scene")
+    X, y, _ = sample_polygons(scene, polygons[:12], patch_size=9, random_state=0)
+    model = table_pipeline().fit(X, y)
+    kept = pickle.dumps(model) + Path(save_model(model, tmp_path / "model.skops")).read_bytes()
+    assert len(kept) < 100_000
+    for word in (b"training-scene", bytes(tmp_path), b".tif", b"EPSG", scene.read("Red")[75, 70:80].tobytes()):
+        assert word not in kept
 
 
 def own_function(patches):
