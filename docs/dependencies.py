@@ -100,7 +100,8 @@ def licence(package: metadata.Distribution) -> str:
     stated = about.get("License-Expression") or about.get("License") or ""
     if stated and "\n" not in stated and len(stated) < 60:
         return stated
-    classes = [line.split(" :: ")[-1] for line in about.get_all("Classifier") or () if line.startswith("License ::")]
+    classified = (line.split(" :: ") for line in about.get_all("Classifier") or ())
+    classes = [words[-1] for words in classified if words[0] == "License" and words[-1] != "OSI Approved"]
     if classes:
         return ", ".join(classes)
     return _licence_of_file(package)

@@ -12,7 +12,7 @@ Without arguments it runs on a simulated scene. On your own data::
 
 The polygons need a column ``class`` with the value ``landslide`` for landslides and any other for other ground. The
 folder ``--out`` gets ``map.tif`` (probability of landslide), ``landslides.gpkg`` (points and polygons), ``map.png``,
-``model.zip`` (the model as data that anybody can load safely, for ``examples/reuse_model.py``) and ``model.pkl`` (the
+``model.skops`` (the model as data that anybody can load safely, for ``examples/reuse_model.py``) and ``model.pkl`` (the
 same as a pickle, for your own use).
 """
 
@@ -43,7 +43,7 @@ from sklandslide import (
 )
 from sklandslide.exceptions import SamplingWarning, SklandslideError
 
-OUTPUTS = ("map.tif", "landslides.gpkg", "map.png", "model.zip", "model.pkl")
+OUTPUTS = ("map.tif", "landslides.gpkg", "map.png", "model.skops", "model.pkl")
 
 
 def pair(text):
@@ -157,7 +157,7 @@ def write_results(model, scene, polygons, options):
     landslides.to_gpkg(options.out / "landslides.gpkg", threshold=options.threshold, overwrite=options.overwrite)
     axes = landslides.plot(background=scene, inventory=polygons, threshold=options.threshold, **inventory)
     axes.figure.savefig(options.out / "map.png", dpi=150, bbox_inches="tight")
-    save_model(model, options.out / "model.zip", overwrite=options.overwrite)
+    save_model(model, options.out / "model.skops", overwrite=options.overwrite)
     (options.out / "model.pkl").write_bytes(pickle.dumps(model))
     print("\nMap against the inventory (which the model was partly trained on)")
     for name, value in landslides.score(polygons, threshold=options.threshold, **inventory).items():

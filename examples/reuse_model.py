@@ -2,10 +2,10 @@
 Reuse a model on another scene
 ==============================
 
-``examples/map_landslides.py`` leaves ``model.zip``, a fitted pipeline without any raster or path in it. This script
+``examples/map_landslides.py`` leaves ``model.skops``, a fitted pipeline without any raster or path in it. This script
 maps another scene with it::
 
-    python examples/reuse_model.py out/model.zip --band VV_before=a.tif --band VV_after=b.tif --out other_map.tif
+    python examples/reuse_model.py out/model.skops --band VV_before=a.tif --band VV_after=b.tif --out other_map.tif
 
 Without bands it maps another simulated scene. A file named ``.pkl`` is taken for a pickle. Load only pickles that you
 trust: loading one can run any code. A model file holds data only and can come from anybody.

@@ -42,7 +42,7 @@ def main(folder):
     pipe = make_pipeline(s.BandStacker("BAA"), s.PatchSampler(patch_size=12), s.Augmenter(), cnn)
     folds = s.SpatialBlockKFold(n_splits=2, block_size=300, random_state=0)
     search = GridSearchCV(pipe, {"landslidecnn__learning_rate": [1e-3]}, cv=folds).fit(X, y, groups=groups)
-    model = s.load_model(s.save_model(search.best_estimator_, folder / "model.zip"))
+    model = s.load_model(s.save_model(search.best_estimator_, folder / "model.skops"))
     landslides = s.SlidingWindowPredictor(model, step=8).predict_map(scene, folder / "map.tif")
     landslides.points(0.5)
     landslides.score(polygons)

@@ -16,7 +16,7 @@ from sklandslide import LandslideMap
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
-OUTPUTS = ["landslides.gpkg", "map.png", "map.tif", "model.pkl", "model.zip"]
+OUTPUTS = ["landslides.gpkg", "map.png", "map.tif", "model.pkl", "model.skops"]
 
 
 def run(script, *arguments, ok=True):
@@ -64,7 +64,7 @@ def test_main_job_and_reuse(tmp_path):
     printed = run("reuse_model.py", out / "model.pkl", "--step", 16, "--out", tmp_path / "other.tif")
     assert "points at 0.5 or more" in printed
     assert LandslideMap.open(tmp_path / "other.tif").patch_size == 12
-    run("reuse_model.py", out / "model.zip", "--step", 16, "--out", tmp_path / "same.tif")
+    run("reuse_model.py", out / "model.skops", "--step", 16, "--out", tmp_path / "same.tif")
     same = [LandslideMap.open(tmp_path / name).probability for name in ("other.tif", "same.tif")]
     np.testing.assert_array_equal(*same)
 

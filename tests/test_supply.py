@@ -159,4 +159,4 @@ def test_the_network_is_left_alone(tmp_path, how):
         "reached outside": False,
         "refused": ["192.0.2.1"] if how == "refused" else [],  # the program's own try, which shows that refusing works
     }
-    assert {path.name for path in tmp_path.iterdir()} >= {"map.tif", "map.png", "model.zip", "landslides.gpkg"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"map.tif", "map.png", "model.skops", "landslides.gpkg"}

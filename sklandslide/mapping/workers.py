@@ -16,9 +16,9 @@ from threading import Lock, Thread
 from typing import Any
 
 import cloudpickle
-import joblib
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.hashing import NumpyHasher
 from joblib.parallel import get_active_backend
 
 from ..exceptions import SklandslideError
@@ -126,9 +126,22 @@ class _OneAhead:
 def digest_of(estimator: Any) -> str:
     """Digest of a fitted estimator: equal ones have equal digests, in any process, or at worst do not."""
     try:
-        return joblib.hash(estimator)
+        return _Hasher(hash_name="md5").hash(estimator)
     except Exception:  # whatever one of its attributes raises; joblib cannot hash masked arrays or lambdas
         return hashlib.sha256(cloudpickle.dumps(estimator)).hexdigest()
+
+
+class _Hasher(NumpyHasher):
+    """As `joblib.hash`, for what a saved and loaded model has in common with the original."""
+
+    def save(self, obj: Any) -> None:
+        if isinstance(obj, np.random.RandomState):
+            obj = obj.get_state(legacy=False)
+        elif isinstance(obj, np.ndarray) and obj.dtype.names:  # the bytes between its fields are whatever was there
+            obj = {name: obj[name].copy() for name in obj.dtype.names}
+        elif isinstance(obj, np.ndarray):  # not where it lies in a larger array
+            obj = obj.copy()
+        super().save(obj)
 
 
 def _packed(task: MapTask) -> tuple[Any, str]:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from .._version import __version__
 from ..features import AugmentedPatches, start_tensorflow
 from .build import build_cnn, without_optimizer
+from .state import packed, unpacked
 from .targets import checked_labels, combined_weights
 
 __all__ = ["LandslideCNN"]
@@ -230,8 +231,8 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             )
         cached = check_memory(self.memory).cache(_made, ignore=["memory", "verbose"])
         versions = __version__, *(version(package) for package in ("tensorflow", "keras"))
-        packed, history = cached(type(self), versions, *data, **self.get_params(deep=False))
-        return _unpacked(packed), history
+        network, history = cached(type(self), versions, *data, **self.get_params(deep=False))
+        return unpacked(network), history
 
     def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out) -> dict[str, list[float]]:
         """Fit through scikeras's KerasClassifier: the one place that knows scikeras."""
@@ -332,15 +333,15 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "model_" in state:
-            # Architecture and weights alone: the same model always gives the same bytes, and loading it asks nothing
-            # of scikeras, which replaces the way Keras models are pickled.
-            state["model_"] = _packed(state["model_"])
+            # Numbers and arrays alone: the same model always gives the same bytes, and loading it runs nothing of
+            # Keras's or scikeras's own ways to read a model.
+            state["model_"] = packed(state["model_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "model_" in state:
-            self.model_ = _unpacked(state["model_"])
+            self.model_ = unpacked(state["model_"])
 
     def _check_patches(self, X: Any, *, reset: bool) -> np.ndarray:
         patches = check_array(X, dtype=np.float32, allow_nd=True, input_name="X", estimator=self)
@@ -366,21 +367,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         return patches
 
 
-def _packed(model: Any) -> tuple[str, list[np.ndarray]]:
-    return model.to_json(), model.get_weights()
-
-
-def _unpacked(packed: tuple[str, list[np.ndarray]]) -> Any:
-    start_tensorflow()
-    import keras
-
-    architecture, weights = packed
-    model = keras.models.model_from_json(architecture)
-    model.set_weights(weights)
-    return model
-
-
 def _made(kind, versions, patches, codes, weights, n_classes, ranges, seeds, memory=None, verbose=0, **parameters):
     """What `LandslideCNN._make` gives, as data: the function whose results the memory keeps."""
     model, history = kind(verbose=verbose, **parameters)._make(patches, codes, weights, n_classes, ranges, seeds)
-    return _packed(model), history
+    return packed(model), history

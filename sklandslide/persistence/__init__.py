@@ -1,7 +1,6 @@
 """A fitted model kept, described, and handed on: model files, model cards, ONNX."""
 
-from .card import ModelCard
-from .describing import model_card
+from .card import ModelCard, model_card
 from .export import export_onnx
 from .saving import load_model, save_model
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import html
+import math
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from ..features import size_text
-from .facts import contract_of, training_of
+from ..features import BandStacker, PatchSampler, size_text
+from ..mapping import fitted_parts
+from ..network import LandslideCNN
+from .saving import found_by, read_file, versions
 
-__all__ = ["ModelCard", "card_of"]
+__all__ = ["ModelCard", "contract_of", "model_card"]
 
 _LIMITS = (
     "This model gives each window of a scene a score between 0 and 1 for how much it looks like the landslides that it "
@@ -84,34 +89,104 @@ class ModelCard:
         return self.to_markdown()
 
 
-def card_of(model: Any, made_with: dict[str, Any], heading: str, training: dict[str, Any] | None = None) -> ModelCard:
-    """The card of a model that is fitted, not a search.
+def model_card(model: Any) -> ModelCard:
+    """Describe a fitted model: what it demands of a scene, what it gives, how it was made, and its limits.
 
     Parameters
     ----------
-    model : fitted estimator
-    made_with : dict of str to str
-        Versions.
-    heading : str
-        Over the versions.
-    training : dict, default=None
-        As `sklandslide.persistence.facts.training_of` gives it; of the model by default.
+    model : estimator or path
+        A fitted pipeline, a search, a meta-estimator over pipelines, or a file that `save_model` wrote.
 
     Returns
     -------
     ModelCard
+        With ``to_markdown()`` and ``to_html()``; shown as such in a notebook. Everything that comes from the model,
+        such as names of classes and bands, is escaped.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ModelFileError
+        If the file is none, or damaged.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> import numpy as np
+    >>> from sklandslide import BandStacker, PatchSampler, make_scene, model_card, sample_polygons
+    >>> scene, polygons = make_scene(shape=(150, 150), random_state=0)
+    >>> X, y, groups = sample_polygons(scene, polygons[:12], patch_size=9, random_state=0)
+    >>> spread = FunctionTransformer(np.std, kw_args={"axis": (1, 2)})
+    >>> model = make_pipeline(BandStacker("BAC"), PatchSampler(9), spread, LogisticRegression()).fit(X, y)
+    >>> print(model_card(model).to_markdown())
+    # Landslide model
+    <BLANKLINE>
+    ## What it is
+    <BLANKLINE>
+    | | |
+    | --- | --- |
+    | estimator | BandStacker → PatchSampler → FunctionTransformer → LogisticRegression |
+    ...
     """
+    if isinstance(model, str | os.PathLike):
+        content = read_file(model)
+        return _card(content["model"], content["search"], "Written with", content["versions"])
+    check_is_fitted(model)
+    if hasattr(model, "best_estimator_"):
+        return _card(model.best_estimator_, found_by(model), "Described with", versions())
+    return _card(model, None, "Described with", versions())
+
+
+def _card(model: Any, search: dict[str, Any] | None, heading: str, made_with: dict[str, str]) -> ModelCard:
     contract = contract_of(model)
-    training = training_of(model) if training is None else training
-    sections: list[tuple[str, tuple[Any, ...]]] = [("What it is", _what(model, contract))]
-    sections.append(("What it demands of a scene", _demands(contract)))
-    trained = _training(contract["classes"], training)
-    if trained:
-        sections.append(("Training", trained))
-    sections.append(("Parameters", _parameters(model)))
-    sections.append((heading, tuple((name, _printed(value)) for name, value in made_with.items())))
-    sections.append(("Intended use and limits", _LIMITS))
+    sections = (
+        ("What it is", _what(model, contract)),
+        ("What it demands of a scene", _demands(contract)),
+        ("Training", _training(model, contract["classes"], search)),
+        ("Parameters", _parameters(model)),
+        (heading, tuple((name, _printed(value)) for name, value in made_with.items())),
+        ("Intended use and limits", _LIMITS),
+    )
     return ModelCard("Landslide model", tuple((name, rows) for name, rows in sections if rows))
+
+
+def contract_of(model: Any) -> dict[str, Any]:
+    """What a fitted model demands of a scene, and what it gives, in JSON's own types.
+
+    ``inputs`` is of each `BandStacker`, ``patches`` of each `PatchSampler`: its parameters and what it learnt.
+    """
+    samplers = fitted_parts(model, PatchSampler)
+    sizes = {int(sampler.patch_size) for sampler in samplers}
+    if not sizes:
+        sizes = {int(cnn.patch_shape_[0]) for cnn in fitted_parts(model, LandslideCNN)}
+    return {
+        "inputs": [_known_of(stacker) for stacker in fitted_parts(model, BandStacker)],
+        "patches": [_known_of(sampler) for sampler in samplers],
+        "patch_sizes": sorted(sizes),
+        "classes": _simple(np.asarray(model.classes_)),
+    }
+
+
+def _known_of(step: Any) -> dict[str, Any]:
+    learnt = {k.removesuffix("_"): v for k, v in vars(step).items() if k.endswith("_") and k != "n_features_in_"}
+    params = {k: v for k, v in step.get_params(deep=False).items() if k != "memory"}
+    return {**_simple(params), **_simple(learnt)}
+
+
+def _simple(value: Any) -> Any:
+    """A value in JSON's own types; what has no such form as a string."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _simple(value.tolist())
+    if isinstance(value, dict):
+        return {str(k): _simple(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_simple(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, bool | int | str) else type(value).__name__
 
 
 def _what(model: Any, contract: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -147,16 +222,13 @@ def _demands(contract: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def _training(classes: list[Any], training: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _training(model: Any, classes: list[Any], search: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
     rows = []
-    for network in training["networks"]:
-        if network["samples"]:
-            counts = (f"{_printed(label)}: {n}" for label, n in zip(classes, network["samples"], strict=False))
-            rows.append(("samples of each class", ", ".join(counts)))
-        rows.append(("epochs", str(network["epochs"])))
-        rows += [(f"last {name.replace('_', ' ')}", _printed(value)) for name, value in network["last"].items()]
-    if training["search"]:
-        search = training["search"]
+    for cnn in fitted_parts(model, LandslideCNN):
+        counts = (f"{_printed(label)}: {n}" for label, n in zip(classes, cnn.class_count_, strict=False))
+        rows += [("samples of each class", ", ".join(counts)), ("epochs", _printed(cnn.n_iter_))]
+        rows += [(f"last {k.replace('_', ' ')}", _printed(values[-1])) for k, values in sorted(cnn.history_.items())]
+    if search:
         tried = f"{search['search']}, {search['candidates']} candidates on {search['folds']} folds"
         rows += [("search", tried), ("best parameters", _printed(search["best_params"]))]
         rows += [("their mean score", _printed(search["best_score"]))]

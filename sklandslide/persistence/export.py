@@ -11,8 +11,8 @@ from .._version import __version__
 from ..exceptions import MissingPackageError, ModelFileError
 from ..mapping import check_output
 from ..network import LandslideCNN, to_onnx
-from .facts import contract_of
-from .files import write_whole
+from .card import contract_of
+from .saving import write_whole
 
 __all__ = ["export_onnx"]
 
@@ -86,7 +86,7 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
         ) from error
     except ValueError as error:
         raise ModelFileError(f"The network is not exported. {error}") from error
-    write_whole(name, data, overwrite)
+    write_whole(name, data)
     return name
 
 

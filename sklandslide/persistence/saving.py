@@ -1,44 +1,52 @@
-"""save_model and load_model: a fitted model as a file that holds data only."""
+"""save_model and load_model: a fitted model as a file of data, by skops."""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import secrets
+import zipfile
+from contextlib import suppress
+from copy import deepcopy
+from importlib.metadata import version
 from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._version import __version__
 from ..exceptions import ModelFileError
 from ..mapping import check_output
-from .document import decoded, encoded, read_document
-from .facts import versions
-from .files import write_whole
+from .trusted import TRUSTED, check_parts, places_in
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["load_model", "read_file", "save_model", "versions", "write_whole"]
 
 _log = logging.getLogger("sklandslide")
+
+# What is read into memory has a bound. A forest of a thousand deep trees has about 200 MiB; its text, 30.
+_MOST_BYTES, _MOST_TEXT = 512 * 2**20, 64 * 2**20
+_TEXT = "schema.json"
+_KEYS = {"model", "search", "versions"}
 
 
 def save_model(model: Any, path: Any, *, overwrite: bool = False) -> str:
     """Write a fitted model as one file that holds data only.
 
-    The file is a zip archive of JSON and arrays with a checksum. Loading it runs nothing that is in it: unlike a pickle
-    it can be taken from strangers, and it does not depend on how other versions arrange their objects. Equal models
-    give equal bytes. It holds no raster, no path and no sample.
+    The file is skops's: a zip archive of JSON and arrays. Loading it runs nothing that is in it, so unlike a pickle it
+    can be taken from strangers. It holds no raster, no path and no sample.
 
-    What it can hold: pipelines of `BandStacker`, `PatchSampler`, `Augmenter` and `LandslideCNN`, of scikit-learn's
-    scalers, `PCA`, `FunctionTransformer` with one of numpy's functions, `FeatureUnion`, `LogisticRegression`, and
-    calibration, thresholds, votes and stacks of those. A search is saved as its ``best_estimator_``; what it found is
-    kept in the attribute ``search_`` of the model that is loaded. A `TunedThresholdClassifierCV` is saved as a
-    `FixedThresholdClassifier` with the threshold that it found. ``memory`` is saved as None. Everything else (trees,
-    functions of your own, other classes) is refused; use a pickle for those.
+    It holds pipelines of this package's steps with scikit-learn's estimators: scalers, `PCA`, linear models, forests,
+    `HistGradientBoostingClassifier`, calibration, thresholds, votes and stacks, and `FunctionTransformer` with one of
+    NumPy's functions. A search is saved as its ``best_estimator_``; its model card tells what it found. ``memory`` is
+    saved as None. Functions and classes of your own, support vectors, neighbours and `GradientBoostingClassifier` are
+    refused; use a pickle for those.
 
     Parameters
     ----------
     model : estimator
         Fitted.
     path : path
-        Of the file, such as ``"model.zip"``. It appears when it is complete.
+        Of the file, such as ``"model.skops"``. It appears when it is complete.
     overwrite : bool, default=False
         Whether an existing file may be replaced.
 
@@ -68,7 +76,7 @@ def save_model(model: Any, path: Any, *, overwrite: bool = False) -> str:
     >>> X = random.normal(size=(80, 8, 8, 1)) + (y == "landslide")[:, None, None, None]
     >>> cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=2, random_state=0).fit(X, y)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = save_model(cnn, pathlib.Path(folder) / "model.zip")
+    ...     path = save_model(cnn, pathlib.Path(folder) / "model.skops")
     ...     again = load_model(path)
     >>> bool((again.predict_proba(X) == cnn.predict_proba(X)).all())
     True
@@ -76,24 +84,21 @@ def save_model(model: Any, path: Any, *, overwrite: bool = False) -> str:
     check_is_fitted(model)
     name = check_output(path, overwrite)
     try:
-        data = encoded(model)
-        again = encoded(decoded(data)[0])
-    except ModelFileError as error:
-        raise ModelFileError(f"The {type(model).__name__} is not saved. {error}") from error.__cause__
-    if again != data:
+        data = _encoded(model)
+        _decoded(data)
+    except Exception as error:  # skops, Keras and constructors have many
         raise ModelFileError(
-            f"The {type(model).__name__} is not saved: what would be loaded is not the same. Use a pickle, and please "
-            "report this."
-        )
-    write_whole(name, data, overwrite)
+            f"The {type(model).__name__} is not saved: {error}. A model file holds fitted steps of this package and of "
+            "scikit-learn, and functions of NumPy. Use a pickle for others."
+        ) from error
+    write_whole(name, data)
     return name
 
 
 def load_model(path: Any) -> Any:
     """Load a model that `save_model` wrote; safe with files from strangers.
 
-    Nothing in the file is run, and nothing is imported by a name in it. Every byte is covered by a checksum; behind it
-    names, types, sizes and shapes are checked against closed lists before anything is built.
+    Nothing in the file is run, and nothing is imported but what stands in a fixed list. Checksums find damage.
 
     Parameters
     ----------
@@ -108,8 +113,7 @@ def load_model(path: Any) -> Any:
     Raises
     ------
     ModelFileError
-        If the file cannot be read, is none that `save_model` wrote, is damaged, was written by a newer version, or
-        holds anything but a model of known parts.
+        If the file cannot be read, is none that `save_model` wrote, is damaged, or holds what is not on the list.
 
     Examples
     --------
@@ -117,13 +121,130 @@ def load_model(path: Any) -> Any:
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklandslide import load_model, save_model
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = save_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), pathlib.Path(folder) / "model.zip")
+    ...     path = save_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), pathlib.Path(folder) / "model.skops")
     ...     load_model(path)
     LogisticRegression()
     """
-    model, document = read_document(path)
+    content = read_file(path)
     here = versions()
-    others = [f"{k} {v} (here {here[k]})" for k, v in document["versions"].items() if v != here[k]]
+    others = [f"{k} {v} (here {here.get(k)})" for k, v in content["versions"].items() if v != here.get(k)]
     if others:
         _log.info("%s was written with %s.", os.fspath(path), ", ".join(others))
-    return model
+    return content["model"]
+
+
+def read_file(path: Any) -> dict[str, Any]:
+    """What a model file holds: ``model``, ``search`` (what one found, or None), ``versions``."""
+    name = os.fspath(path)
+    try:
+        if os.path.getsize(name) > _MOST_BYTES:
+            raise ModelFileError(f"{name} is not loaded: it is larger than {_MOST_BYTES >> 20} MiB. Use a pickle.")
+        with open(name, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ModelFileError(f"{name} cannot be read: {error.strerror}. Check the path.") from error
+    try:
+        return _decoded(data)
+    except Exception as error:  # whatever a damaged or crafted file makes of zipfile, skops, NumPy or a constructor
+        raise ModelFileError(
+            f"{name} is not loaded: {error or type(error).__name__}. Give a file that save_model wrote, whole and "
+            "unchanged; copy or download it again if it may be damaged."
+        ) from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a model depends on."""
+    packages = ("scikit-learn", "keras", "tensorflow", "numpy", "skops")
+    return {"sklandslide": __version__, **{package: version(package) for package in packages}}
+
+
+def _encoded(model: Any) -> bytes:
+    from skops.io import dumps, get_untrusted_types
+
+    search = None
+    if hasattr(model, "best_estimator_"):
+        search, model = found_by(model), model.best_estimator_
+    if places_in(model):
+        model = deepcopy(model)
+        for part in places_in(model):
+            part.memory = None
+    data = dumps({"model": model, "search": search, "versions": versions()})
+    others = sorted(set(get_untrusted_types(data=data)) - set(TRUSTED))
+    if others:
+        raise ModelFileError(f"it has {', '.join(others)}, which a model file does not hold")
+    return data
+
+
+def found_by(search: Any) -> dict[str, Any]:
+    """What a search found, in words and numbers."""
+    found = {
+        name: value if isinstance(value, int | float) else str(value) for name, value in search.best_params_.items()
+    }
+    return {
+        "search": type(search).__name__,
+        "candidates": len(search.cv_results_["params"]),
+        "folds": int(search.n_splits_),
+        "best_params": found,
+        "best_score": float(getattr(search, "best_score_", float("nan"))),
+    }
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    """What a model file's bytes hold, after everything in them was checked."""
+    from skops.io import loads
+
+    _check_archive(data)
+    content = loads(data, trusted=TRUSTED)
+    if not isinstance(content, dict) or set(content) != _KEYS or not isinstance(content["versions"], dict):
+        raise ModelFileError("it is a file of skops that save_model did not write. Load it with skops.io.load")
+    model = content["model"]
+    check_parts(model)
+    check_is_fitted(model)
+    if not hasattr(model, "predict"):
+        raise ModelFileError(f"a {type(model).__name__} classifies nothing")
+    return content
+
+
+def _check_archive(data: bytes) -> None:
+    """Refuse damage, and members that unfold to more than the file has, or are no plain arrays."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if archive.comment.startswith(b"sklandslide model, format 1, written by "):
+            old = archive.comment.split()[6].decode("ascii", "replace")
+            raise ModelFileError(
+                f"it was written by sklandslide {old}, whose files are no longer read. Use that version"
+            )
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ModelFileError("it is compressed, and what it unfolds to has no bound")
+        if sum(member.file_size for member in members) > len(data):
+            raise ModelFileError("its members are declared larger than the file")
+        for member in members:
+            content = archive.read(member)  # and compare its checksum
+            if member.filename == _TEXT and len(content) > _MOST_TEXT:
+                raise ModelFileError(f"its {_TEXT} is larger than {_MOST_TEXT >> 20} MiB")
+            if member.filename != _TEXT and not content.startswith(b"\x93NUMPY"):
+                raise ModelFileError(f"its member {member.filename!r} is no array")
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Write a file under another name in the same folder, and move it: it is there when it is whole.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be written. Nothing is left behind.
+    """
+    part = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} could not be written: {error.strerror}. Check that the disk has room and the folder is writable."
+        ) from error
+    finally:
+        with suppress(OSError):
+            os.remove(part)
