@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import secrets
@@ -220,10 +221,22 @@ def _check_archive(data: bytes) -> None:
             raise ModelFileError("its members are declared larger than the file")
         for member in members:
             content = archive.read(member)  # and compare its checksum
-            if member.filename == _TEXT and len(content) > _MOST_TEXT:
-                raise ModelFileError(f"its {_TEXT} is larger than {_MOST_TEXT >> 20} MiB")
-            if member.filename != _TEXT and not content.startswith(b"\x93NUMPY"):
+            if member.filename == _TEXT:
+                _check_text(content, {member.filename: member.file_size for member in members})
+            elif not content.startswith(b"\x93NUMPY"):
                 raise ModelFileError(f"its member {member.filename!r} is no array")
+
+
+def _check_text(text: bytes, sizes: dict[str, int]) -> None:
+    """Refuse a text that names a few arrays so often that they fill the memory; a shared one is named a few times."""
+    if len(text) > _MOST_TEXT:
+        raise ModelFileError(f"its {_TEXT} is larger than {_MOST_TEXT >> 20} MiB")
+    named: list[int] = []
+    json.loads(
+        text, object_pairs_hook=lambda pairs: named.extend(sizes.get(str(v), 0) for k, v in pairs if k == "file")
+    )
+    if sum(named) > 4 * sum(sizes.values()):
+        raise ModelFileError("it names its arrays again and again")
 
 
 def write_whole(path: str, data: bytes) -> None:

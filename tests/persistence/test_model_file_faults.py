@@ -274,6 +274,15 @@ def test_members_do_not_share_their_bytes(refused, table):
 # ---------------------------------------------------------------- trees
 
 
+def test_arrays_are_not_named_again_and_again(refused):
+    """A small file could fill the memory: each time its array is named it is read anew."""
+    members = members_of(written([np.zeros((100, 1000))]))
+    schema = json.loads(members["schema.json"])
+    held = next(node for node in nodes_of(schema) if node.get("__class__") == "list")
+    held["content"] = [{**held["content"][0], "__id__": number} for number in range(1000)]
+    refused(zipped({**members, "schema.json": json.dumps(schema)}), "names its arrays again and again")
+
+
 def with_tree(model, **changes):
     """Change the nodes of the first tree of a forest."""
     tree = model[-1].estimators_[0].tree_
