@@ -73,8 +73,8 @@ def test_newest_versions_are_admitted():
 
 
 def test_what_the_package_imports_is_declared():
-    """And nothing else is, but for what others load by its name: joblib's backend, the engine of GeoPandas."""
-    assert distributions(imports("sklandslide")) == set(used()) - {"distributed", "pyogrio"}
+    """And nothing else is, but for what joblib loads by its name."""
+    assert distributions(imports("sklandslide")) == set(used()) - {"distributed"}
 
 
 def test_what_the_tests_import_is_declared():
