@@ -145,8 +145,8 @@ def make_scene(
     fields, and speckle keeps a tenth of itself. A landslide strips the forest, so that its
     edges brighten or darken with their bearing, roughens the ground, and leaves a surface that falls
     off faster with incidence than forest. As in the real patches this hardly moves the *mean* of the
-    radar difference; it widens its *spread*, differently by aspect, and stays on the second date. A
-    threshold on single pixels of the difference finds next to nothing. Optically landslides are
+    radar difference; it widens its *spread*, in pixels by about half, differently by aspect, and stays
+    on the second date. A threshold on single pixels of the difference finds next to nothing. Optically landslides are
     plain, though ploughed fields are bare as well. The polygons follow the debris only roughly, as
     hand-drawn ones do.
 

@@ -334,17 +334,18 @@ def test_landslides_are_not_plain_in_the_radar_mean(default):
         assert abs(d_prime(inside, other)) < 0.6
 
 
-@pytest.mark.parametrize(("pol", "widest"), [("VV", 5.2), ("VH", 5.4)])
-def test_landslides_widen_the_spread_of_the_difference(default, pol, widest):
+@pytest.mark.parametrize("pol", ["VV", "VH"])
+def test_landslides_widen_the_spread_of_the_difference(default, pol):
+    """As much as real ones: 1.4 times (VV), 1.55 times (VH), from both moments of labelled patches."""
     difference = default.difference(pol)
     inside, other = default.per_polygon(difference, ndimage.standard_deviation, least=20)
     assert d_prime(inside, other) > 0.8
-    assert difference[default.inside].std() < widest
+    assert 1.35 <= difference[default.inside].std() / difference[~default.inside].std() <= 1.65
 
 
 @pytest.mark.slow
 def test_calibration_against_the_real_data(tmp_path):
-    """Levels, looks, correlations, spreads by class, classifiers, sizes and slopes: each within its tolerance."""
+    """Levels, looks, correlations, moments by class, classifiers, sizes and slopes: within tolerance, or explained."""
     script = Path(__file__).parents[2] / "benchmarks" / "calibrate_scene.py"
     table = tmp_path / "calibration.md"
     done = subprocess.run(
@@ -367,7 +368,7 @@ def test_thresholds_on_radar_pixels_find_little(default):
     vv, vh = default.difference("VV"), default.difference("VH")
     scores = [vv, -vv, np.abs(vv), np.abs(ndimage.uniform_filter(vv, 5)), vv**2 + vh**2]
     for score in [*scores, ndimage.uniform_filter(vv**2 + vh**2, 7)]:
-        assert best_f1(score, default.inside) <= 0.65
+        assert best_f1(score, default.inside) <= 0.5
 
 
 def test_landslides_show_in_the_texture_of_the_difference(default):
