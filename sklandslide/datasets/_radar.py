@@ -52,7 +52,7 @@ CANOPY_HEIGHT = 4.0
 HUMMOCKS, HUMMOCK_SIZE = 2.0, 80.0
 DEBRIS_SHIFT = {"VV": 0.4, "VH": 0.0}
 DEBRIS_FALL_OFF = {"VV": 2.4, "VH": 2.0}
-DEBRIS_TEXTURE = {"VV": 1.4, "VH": 2.6}
+DEBRIS_TEXTURE = {"VV": 1.3, "VH": 2.5}
 STRENGTH, STRENGTH_SIZE = 0.9, 250.0  # spread of the logarithm of both from one slide to the next, and metres
 WETNESS = 0.4  # dB, standard deviation from event to event
 
