@@ -272,7 +272,8 @@ def sections(records, hits, notes, options):
         "Trained on simulated radar. " + " ".join(notes),
         "Red windows that touch count as one area, so where much of the ground is red the number falls: read it with "
         "the red share. A low rate on real ground is no proof of skill: where backscatter differs from that of "
-        "training the network extrapolates, and pairs without a landslide cannot tell whether it would find one.",
+        "training the network extrapolates, and pairs without a landslide cannot tell whether it would find one. Pairs "
+        "of one window share dates: they are by far not as many independent ones.",
         "**Pairs without a landslide**: connected red areas per km2 (red share of the ground), by threshold.",
         as_markdown(rates(everything, ["composite", "ground"])),
         "**Another simulated scene, with landslides**: share of landslides hit / false alarms per km2, by threshold.",

@@ -138,9 +138,10 @@ def make_scene(
     VV and VH and what a landslide does to them from 7147 labelled patches [2]_, looks and autocorrelation of speckle
     from RTC-S1 time series [3]_. ``benchmarks/calibrate_scene.py`` prints each statistic beside the measured one.
 
-    As in the real patches a landslide hardly moves the *mean* of the radar difference; it widens its *spread*,
-    differently by aspect, and stays on the second date. Optically landslides are plain, though ploughed fields are bare
-    as well. Real ground gets its land cover from its slope: forest, and fields where it is flat.
+    As in the real patches a landslide hardly moves the *mean* of the radar difference; it widens its *spread*, in
+    pixels by about half, differently by aspect, and stays on the second date. Optically landslides are plain, though
+    ploughed fields are bare as well. Real ground gets its land cover from its slope: forest, and fields where it is
+    flat.
 
     An accuracy on this scene says that software works. It says nothing about accuracy on real landslides. What
     the simulator leaves out stands in the documentation under "What the simulator is, and what it is not".

@@ -91,8 +91,9 @@ class Augmenter(TransformerMixin, BaseEstimator):
     flip : {"horizontal", "vertical", "horizontal_and_vertical"} or None, default="horizontal_and_vertical"
         Axes along which half of the patches are mirrored. The paper names both.
     rotation : float, default=36.0
-        Largest angle in degrees, to either side. The paper gives no ranges; the defaults of the three ranges are
-        those of the TensorFlow tutorial that its network comes from (a tenth of a turn, of the size, of the size).
+        Largest angle in degrees, to either side. The paper gives no ranges; those of rotation and zoom are from the
+        TensorFlow tutorial that its network comes from (a tenth of a turn, of the size), which has no translation.
+        It is pixels that are turned: where they are not square on the ground, the ground is sheared.
     zoom : float, default=0.1
         Largest change of scale, as a fraction.
     translation : float, default=0.1
