@@ -11,10 +11,11 @@ import pyogrio
 import pytest
 import shapely
 from rasterio.crs import CRS
+from rasters import write
 from scenes import random_scene
 from shapely.geometry import Polygon, box
 
-from sklandslide import sample_polygons
+from sklandslide import LandslideMap, sample_polygons
 from sklandslide.exceptions import InventoryError, SceneReadError, SklandslideError
 from sklandslide.geodata.inventory import read_inventory
 
@@ -182,6 +183,14 @@ def test_samples_are_drawn_from_the_layer_asked_for(tmp_path):
     found = sample_polygons(scene, path, layer="both", patch_size=5)
     assert np.array_equal(found[0], expected[0])
     assert np.array_equal(found[1], expected[1])
+    landslides = LandslideMap.open(
+        write(tmp_path / "map.tif", np.ones((60, 70), np.float32), transform=scene.grid.transform)
+    )
+    assert landslides.score(path, layer="both") == landslides.score(both)
+    assert landslides.hit_rates(path, layer="both").equals(landslides.hit_rates(both))
+    landslides.to_gpkg(tmp_path / "out.gpkg", inventory=path, layer="both")
+    assert len(geopandas.read_file(tmp_path / "out.gpkg", layer="inventory")) == 1
+    assert "inventory" in [drawn.get_label() for drawn in landslides.plot(inventory=path, layer="both").collections]
 
 
 KML = (
