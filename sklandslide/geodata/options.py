@@ -29,10 +29,10 @@ __all__ = [
 _UNITS = ("dB", "linear")
 
 
-def require_bands(bands: Any, example: str) -> None:
+def require_bands(bands: Any) -> None:
     """Raise BandError unless there is a band, by name."""
     if not bands or not isinstance(bands, Mapping):
-        raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': {example}, ...}}.")
+        raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': ..., ...}}.")
 
 
 def units_by_band(units: Mapping[str, str] | None, bands: Iterable[str]) -> dict[str, str]:

@@ -157,7 +157,7 @@ def _set_ticks(axis: Any, length: float, size: float) -> None:
     low, high = sorted(axis.get_view_interval())
     half_label = min(3 * size / length, 0.3) * (high - low)
     first, last = low + half_label, high - half_label
-    number = int(np.clip(length / (6 * size) - 1, 1, 5))
+    number = int(np.clip((length / size - 6) / 5.3, 1, 5))
     ticks = MaxNLocator(number, min_n_ticks=1).tick_values(first, last)
     axis.set_ticks(ticks[(ticks >= first) & (ticks <= last)])
 

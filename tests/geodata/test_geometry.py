@@ -15,7 +15,7 @@ from shapely.geometry import MultiPolygon, Point, Polygon, box
 from sklandslide import LandslideMap, Locations, Scene, SpatialBlockKFold, sample_polygons
 from sklandslide.exceptions import InventoryError, SceneError
 from sklandslide.geodata.grid import Grid, Window
-from sklandslide.geodata.terrain import metres_per_unit, square_metres_per_unit
+from sklandslide.geodata.terrain import square_metres_per_unit
 from sklandslide.sampling.locations import read_patches
 
 UTM = "EPSG:32654"
@@ -476,11 +476,6 @@ def test_a_location_far_away_is_outside_and_not_an_overflow():
         read_patches(Locations(scene, [[1e300, -1e300], [500_100, 4_699_900]]), 3)
 
 
-def test_a_grid_is_a_grid(tmp_path):
-    with pytest.raises(SceneError, match="is no grid"):
-        Scene.from_files({"A": write(tmp_path / "a.tif", np.ones((4, 4)))}, grid=Affine.identity())
-
-
 def test_the_system_of_a_grid_is_taken_in_any_form(tmp_path):
     path = write(tmp_path / "a.tif", np.ones((4, 4)))
     own = Scene.from_files({"A": path}).grid
@@ -488,15 +483,3 @@ def test_the_system_of_a_grid_is_taken_in_any_form(tmp_path):
     assert other.grid == own
     with pytest.raises(SceneError, match="no coordinate reference system"):
         Scene.from_files({"A": path}, grid=Grid("nowhere", own.transform, own.shape))
-
-
-def test_units_of_x_and_of_y_on_the_ground():
-    """Where axes are not at right angles on the ground, a unit's length is along its own axis."""
-    grid = grid_of("+proj=sinu +R=6371007.181", Affine(10, 0, 9e6, 0, -10, 4.8e6), (3, 3))
-    ground = Ground(grid.crs, 0, 0)
-    x, y = grid.xy(1.5, 1.5)
-    along_x, along_y = (float(np.ravel(v)[0]) for v in metres_per_unit(grid, Window(1, 1, 1, 1)))
-    ends = np.array([[x - 50, y], [x + 50, y]]), np.array([[x, y - 50], [x, y + 50]])
-    for length, (start, end) in zip((along_x, along_y), ends, strict=True):
-        lon, lat = ground.lonlat(*np.transpose([start, end]))
-        np.testing.assert_allclose(length, ground.geod.inv(lon[0], lat[0], lon[1], lat[1])[2] / 100, rtol=1e-5)

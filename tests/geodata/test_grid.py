@@ -98,13 +98,6 @@ def test_ties_fall_the_same_way_under_noise_and_after_a_crop(transform, size):
     assert np.array_equal(cropped.window_origins(xy, size), expected - [13, 29])
 
 
-def test_window_origins_take_many_points_and_keep_rows_before_columns():
-    grid = Grid(None, NORTH_UP, (50, 50))
-    first = grid.window_origins(grid.xy([10.5, 20.5], [30.5, 5.5]), 3)
-    assert first.dtype == np.int64
-    assert first.tolist() == [[9, 29], [19, 4]]
-
-
 @pytest.mark.parametrize(
     "window",
     [Window(2, 3, 4, 5), rasterio.windows.Window(3, 2, 5, 4), ((2, 6), (3, 8)), [[2.0, 6.0], [3, 8]]],
@@ -112,9 +105,6 @@ def test_window_origins_take_many_points_and_keep_rows_before_columns():
 )
 def test_a_window_is_taken_in_any_form(window):
     assert Window.from_any(window, (6, 8)) == Window(2, 3, 4, 5)
-
-
-def test_no_window_is_the_whole_grid():
     assert Window.from_any(None, (6, 8)) == Window(0, 0, 6, 8)
 
 
