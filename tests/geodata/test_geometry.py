@@ -210,8 +210,6 @@ def test_a_band_that_ends_at_180_serves_its_side_and_a_global_one_both(tmp_path)
 def test_a_scene_in_degrees_beyond_180_takes_bands_of_either_writing(tmp_path, shift):
     west, _ = degrees_band(tmp_path, "west.tif", 179.0 + shift, 180.0 + shift)
     beyond, _ = degrees_band(tmp_path, "beyond.tif", -180.0 + shift, -179.0 + shift)
-    coarse = {"pixel": 0.01, "lat": (51.8, 52.2)} if shift else {"lat": (51.96, 52.04)}
-    globe, _ = degrees_band(tmp_path, "globe.tif", -180.0 + shift, 180.0 + shift, **coarse)
     utm = write(
         tmp_path / "utm.tif",
         field(*centres(grid_of("EPSG:32660", UTM60, AT_180), "EPSG:4326")),
@@ -220,7 +218,7 @@ def test_a_scene_in_degrees_beyond_180_takes_bands_of_either_writing(tmp_path, s
         nodata=np.nan,
     )
     grid = grid_of("EPSG:4326", Affine(0.002, 0, 179.95, 0, -0.002, 52.05), (40, 50))
-    scene = Scene.from_files({"West": west, "Beyond": beyond, "Globe": globe, "Projected": utm}, grid=grid)
+    scene = Scene.from_files({"West": west, "Beyond": beyond, "Projected": utm}, grid=grid)
     values = scene.read()
     lon, lat = centres(grid)
     inner = np.abs(lon - 180) > 0.006
@@ -228,9 +226,7 @@ def test_a_scene_in_degrees_beyond_180_takes_bands_of_either_writing(tmp_path, s
     assert np.isnan(values[..., 0])[inner & (lon > 180)].all()
     assert np.isnan(values[..., 1])[inner & (lon < 180)].all()
     np.testing.assert_allclose(np.where(lon < 180, values[..., 0], values[..., 1])[inner], expected[inner], atol=0.1)
-    covered = (np.abs(lat - 52) < 0.039) & (inner | (shift == 0))
-    np.testing.assert_allclose(values[..., 2][covered], expected[covered], atol=0.3)
-    np.testing.assert_allclose(values[..., 3], expected, atol=0.2)
+    np.testing.assert_allclose(values[..., 2], expected, atol=0.2)
 
 
 AROUND_180 = {
@@ -438,12 +434,11 @@ def test_no_training_patch_of_overlapping_scenes_shares_a_pixel_with_a_test_patc
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("buffer", [0, 5])
-def test_folds_of_places_that_are_nowhere_are_refused(bad, buffer):
+def test_folds_of_places_that_are_nowhere_are_refused(bad):
     X = np.random.RandomState(0).uniform(0, 100, (30, 2))
     X[7, 1] = bad
     with pytest.raises(ValueError, match=r"at row 7; map coordinates must be finite"):
-        list(SpatialBlockKFold(n_splits=2, block_size=10, buffer=buffer).split(X))
+        list(SpatialBlockKFold(n_splits=2, block_size=10, buffer=5).split(X))
 
 
 SITE = 'LOCAL_CS["site",UNIT["metre",1]]'

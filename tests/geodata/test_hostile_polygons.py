@@ -57,22 +57,6 @@ def test_heights_and_measures_of_corners_do_not_matter(tmp_path):
         assert read_inventory(polygons, UTM).geometries[0].area == pytest.approx(40.5)
 
 
-def test_one_polygon_of_two_million_corners_takes_seconds():
-    angle = np.linspace(0, 2 * np.pi, 2_000_001)[:-1]
-    radius = 1000 + 100 * np.sin(9 * angle)
-    shape = Polygon(np.column_stack([X + radius * np.cos(angle), Y + radius * np.sin(angle)]))
-    (found,) = read_inventory(frame_of(shape), UTM).geometries
-    assert found.equals_exact(shape, 0)
-
-
-def test_a_few_hundred_crossings_are_repaired():
-    x = np.arange(301.0)
-    there = np.column_stack([X + x, Y + x % 2])
-    back = np.column_stack([X + x[::-1], Y + 1 - x[::-1] % 2])
-    (found,) = read_inventory(frame_of(Polygon(np.vstack([there, back]))), UTM).geometries
-    assert found.area == pytest.approx(150)
-
-
 def test_a_polygon_about_the_whole_world_gives_no_more_samples_than_the_scene_holds():
     world = frame_of(box(-1e8, -1e8, 1e8, 1e8), square(), **{"class": ["landslide", "other"]})
     samples, y, _ = sample_polygons(random_scene(), world, patch_size=5, stride=5)

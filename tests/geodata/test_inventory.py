@@ -121,12 +121,6 @@ def test_east_and_north_are_not_swapped():
     assert 4_727_000 < bottom < top < 4_740_000
 
 
-def test_geojson_that_names_its_coordinates_is_converted(frame):
-    collection = json.loads(frame.to_crs(32653).to_json())
-    assert "32653" in str(collection["crs"])
-    agree(read_inventory(collection, UTM), frame, tolerance=1e-3)
-
-
 def test_without_any_coordinate_system_polygons_stay_where_they_are(frame):
     agree(read_inventory(frame.set_crs(None, allow_override=True), None), frame)
 
@@ -244,18 +238,6 @@ def test_a_polygon_without_class_is_refused(frame):
 
 
 # Files and objects that will not do
-
-
-@pytest.mark.parametrize("name", ["p.gpkg", "p.geojson"])
-def test_a_truncated_file_fails(tmp_path, frame, name):
-    many = geopandas.GeoDataFrame(
-        {"class": ["landslide"] * 2000}, geometry=[box(i, 0, i + 0.5, 1) for i in range(2000)], crs=32654
-    )
-    many.to_file(tmp_path / name)
-    content = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(SceneReadError, match="cannot be read as polygons"):
-        read_inventory(tmp_path / name, UTM)
 
 
 def test_a_truncated_shapefile_loses_no_polygon_in_silence(tmp_path, frame):

@@ -528,12 +528,6 @@ def test_what_is_said_of_the_bands_is_checked(make, bands, options, message):
         make(bands, **options)
 
 
-@pytest.mark.parametrize("bands", [["a.tif"], "a.tif", None])
-def test_bands_are_given_by_name(bands):
-    with pytest.raises(BandError, match=r"Give \{'VV_before'"):
-        Scene.from_files(bands)
-
-
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
