@@ -120,12 +120,8 @@ class FileBand:
     def __getstate__(self) -> dict[str, Any]:
         # A cache (joblib's, a Pipeline's) knows a scene by its pickle. Once the file was changed that must be another
         # one, or the cache would hand out what `read` refuses.
-        state = {name: value for name, value in self.__dict__.items() if name != "polarisation"}  # of use once
         now = stamp_of(self.files)
-        return state if now == self.stamp else {**state, "changed": now}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update((name, value) for name, value in state.items() if name != "changed")
+        return self.__dict__ if now == self.stamp else {**self.__dict__, "changed": now}
 
     @property
     def identity(self) -> str:
