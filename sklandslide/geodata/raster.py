@@ -17,7 +17,7 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
 from ..composites import polarisation_in
-from ..exceptions import SceneError, SceneReadError
+from ..exceptions import BandError, SceneError, SceneReadError
 from .grid import Grid, Window
 from .opening import check_band, faults_of, files_behind, open_raster, raster_name, stamp_of
 from .terrain import slope_degrees
@@ -94,12 +94,10 @@ class FileBand:
     files: tuple[str, ...]
     stamp: tuple[int, ...]
     block_shape: tuple[int, int]
-    # That the file names, to be compared with the band's.
-    polarisation: str = field(default="", compare=False, repr=False)
 
     @classmethod
-    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = ()) -> FileBand:
-        """Look at the file's header; raise SceneReadError or SceneError if it cannot serve."""
+    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = (), name: str = "") -> FileBand:
+        """Look at the file's header; raise SceneReadError or SceneError if it cannot serve as a band of this name."""
         path = raster_name(path)
         files = files_behind(path)
         stamp = stamp_of(files)
@@ -114,8 +112,15 @@ class FileBand:
             grid = Grid(dataset.crs, dataset.transform, dataset.shape)
             block_shape = tuple(dataset.block_shapes[index - 1])
             tags = dataset.tags(index)
-            named = polarisation_in(dataset.descriptions[index - 1], *(tags.get(name) for name in _POLARISATION_TAGS))
-        return cls(path, int(index), grid, nodata, files, stamp, block_shape, named)
+            said = polarisation_in(dataset.descriptions[index - 1], *(tags.get(tag) for tag in _POLARISATION_TAGS))
+        wanted = polarisation_in(name)
+        if wanted and said and said != wanted:
+            raise BandError(
+                f"Band {name!r} is to be {wanted}, but band {index} of {path} says of itself that it is {said}. "
+                "Swapped polarisations give a map that looks right and is not. Give the right file or number of the "
+                "band; if the file is wrong about itself, pass check_polarisation=False."
+            )
+        return cls(path, int(index), grid, nodata, files, stamp, block_shape)
 
     def __getstate__(self) -> dict[str, Any]:
         # A cache (joblib's, a Pipeline's) knows a scene by its pickle. Once the file was changed that must be another

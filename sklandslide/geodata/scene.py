@@ -21,7 +21,6 @@ from .options import (
     crs_of,
     nodata_by_band,
     require_bands,
-    require_polarisation,
     resampling_by_band,
     units_by_band,
 )
@@ -138,9 +137,8 @@ class Scene:
         sources: dict[str, Band] = {}
         for name, place in bands.items():
             path, index = place if isinstance(place, tuple) and len(place) == 2 else (place, 1)
-            sources[check_band_name(name)] = FileBand.open(path, index, declared.get(name, ()))
-            if check_polarisation:
-                require_polarisation(name, sources[name])
+            check_band_name(name)
+            sources[name] = FileBand.open(path, index, declared.get(name, ()), name if check_polarisation else "")
         if grid is None:
             grid = next(iter(sources))
         if isinstance(grid, str):

@@ -5,8 +5,6 @@ Matplotlib is imported only when drawing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,12 +33,10 @@ class Palette(NamedTuple):
 # "paper": Figure 2's red and yellow. "colorblind": violet and yellow lie across the confusion lines of all three
 # dichromacies and differ in lightness (L* 36 and 91); the rims, white and near black, are apart from any grey.
 # tests/plots/test_plotting.py computes the differences.
-PALETTES: Mapping[str, Palette] = MappingProxyType(
-    {
-        "paper": Palette("#e8000b", None, "#ffe800", "#262626"),
-        "colorblind": Palette("#8a00c2", "#ffffff", "#ffe800", "#262626"),
-    }
-)
+PALETTES = {
+    "paper": Palette("#e8000b", None, "#ffe800", "#262626"),
+    "colorblind": Palette("#8a00c2", "#ffffff", "#ffe800", "#262626"),
+}
 # Diameter of a point in typographic points: never invisible, never a blot.
 _SMALLEST, _LARGEST = 0.5, 4.5
 # Width of a rim in typographic points.
