@@ -69,6 +69,9 @@ def plot_map(
     Each band of the background is stretched between its 2nd and 98th percentile, radar in dB; nodata are hatched. Texts
     have 7 to 9 points on paper, by the width of the map.
 
+    The image is ``ax.images[0]``; points and outlines are collections labelled ``"predicted landslide"`` and
+    ``"inventory"``. Errors are those of `LandslideMap.plot`.
+
     Parameters
     ----------
     grid : Grid
@@ -88,9 +91,6 @@ def plot_map(
     scale_bar, north_arrow, legend : bool, default=True
         Whether to draw them. Bar and arrow are right at the middle of the map, and stand in the corners where they
         hide the fewest points and outlines. A map without a CRS has neither, one on a pole no arrow.
-
-    The image is ``ax.images[0]``; points and outlines are collections labelled ``"predicted landslide"`` and
-    ``"inventory"``. Errors are those of `LandslideMap.plot`.
     """
     plt = pyplot()
     probability, red = np.asarray(probability), np.asarray(red, bool)
