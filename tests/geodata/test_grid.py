@@ -1,4 +1,4 @@
-"""The pixel grid by examples: coordinates, windows, tiles, map grids. Their laws stand in test_properties.py."""
+"""The pixel grid by examples: coordinates, windows, tiles, map grids."""
 
 import pickle
 
