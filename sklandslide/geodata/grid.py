@@ -53,14 +53,15 @@ class Window:
             else:
                 (r0, r1), (c0, c1) = window
                 values = (r0, c0, r1 - r0, c1 - c0)
-            whole = all(v == int(v) for v in values)
+            out = cls(*(int(v) for v in values))
+            whole = tuple(values) == (out.row_off, out.col_off, out.height, out.width)
         except (TypeError, ValueError, OverflowError):
-            raise SceneError(
-                f"{window!r} is no window: give a Window, a rasterio Window or ((row, row), (col, col))."
-            ) from None
+            whole = False
         if not whole:
-            raise SceneError(f"The window {window} has fractions of pixels; give whole pixels.")
-        out = cls(*(int(v) for v in values))
+            raise SceneError(
+                f"{window!r} is no window: give a Window, a rasterio Window or ((row, row), (col, col)), all in whole "
+                "pixels."
+            )
         ends = out.row_off + out.height, out.col_off + out.width
         inside = min(out.row_off, out.col_off) >= 0 and ends[0] <= shape[0] and ends[1] <= shape[1]
         if not inside or min(out.height, out.width) <= 0:

@@ -87,29 +87,24 @@ def _from_interface(interface: dict) -> Any:
     kind = interface["type"]
     try:
         if kind == "FeatureCollection":
-            features = list(interface["features"])
+            features = interface["features"]
         elif kind == "Feature":
             features = [interface]
-        elif kind == "GeometryCollection":
-            features = [{"geometry": g, "properties": {}} for g in interface["geometries"]]
         else:
-            features = [{"geometry": interface, "properties": {}}]
+            features = [{"geometry": shape} for shape in interface.get("geometries", [interface])]
         if not features:
             return geopandas.GeoDataFrame(geometry=[])
         # "properties" may be left out in practice; geopandas before 1.2 fails without it.
-        features = [{"properties": {}, **f} if isinstance(f, dict) else f for f in features]
-        return geopandas.GeoDataFrame.from_features(features, crs=_crs_named(interface.get("crs")))
+        features = [{"properties": {}, **feature} for feature in features]
+        # GeoJSON of 2008 names a coordinate system; GeoDataFrame.to_json and GDAL still do.
+        crs = interface.get("crs")
+        return geopandas.GeoDataFrame.from_features(features, crs=None if crs is None else crs["properties"]["name"])
     # shapely's and pyproj's errors, and those of what stands in the place of something else
     except Exception as error:
         raise InventoryError(
             f"The __geo_interface__ of type {kind!r} is not valid GeoJSON: {error!r}. Give a FeatureCollection of "
             "polygons."
         ) from error
-
-
-def _crs_named(crs: Any) -> Any:
-    """The coordinate system that GeoJSON of 2008 names, still written by GeoDataFrame.to_json and by GDAL."""
-    return None if crs is None else crs["properties"]["name"]
 
 
 def _in_crs(frame: Any, crs: Any) -> Any:
@@ -136,11 +131,9 @@ def _check_units(frame: Any, crs: Any) -> None:
     """Refuse bare coordinates that are degrees where the scene's are metres, or the other way about."""
     import shapely
 
-    if crs is None or not len(frame):
-        return
     coordinates = np.abs(shapely.get_coordinates(np.asarray(frame.geometry.array, dtype=object)))
     coordinates = coordinates[np.isfinite(coordinates).all(axis=1)]
-    if not len(coordinates):
+    if crs is None or not len(coordinates):
         return
     x, y = coordinates.max(axis=0)
     if (x <= 180 and y <= 90) if crs.is_projected else (crs.is_geographic and (x > 720 or y > 180)):
@@ -202,8 +195,6 @@ def _column(frame: Any, name: str, option: str) -> Any:
 
 
 def _labels(column: Any, name: str, positive: Any) -> np.ndarray:
-    if np.ndim(positive) != 0:
-        raise InventoryError(f"positive={positive!r} is no class. Give one value of column {name!r}.")
     if column.isna().any():
         raise InventoryError(
             f"{int(column.isna().sum())} polygons have no value in column {name!r}. Give each its class."

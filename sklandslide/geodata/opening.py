@@ -79,10 +79,6 @@ def faults_of(path: str, where: str = "", advice: str = "") -> Iterator[None]:
             yield
     except SklandslideError:
         raise
-    except MemoryError as error:
-        raise SceneReadError(
-            f"{path} cannot be read{where}: that takes more memory than there is ({error}). Read a smaller window."
-        ) from error
     # Errors of GDAL come out as rasterio's, as its private ones, and as those of what is done with the values.
     except Exception as error:
         what = f"read{where}" if where else "opened as a raster"

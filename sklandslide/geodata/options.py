@@ -10,7 +10,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import Resampling
 
-from ..composites import check_band_name, polarisation_in
+from ..composites import check_band_name
 from ..exceptions import BandError, SceneError
 from .grid import Grid
 from .warping import overlaps
@@ -21,7 +21,6 @@ __all__ = [
     "crs_of",
     "nodata_by_band",
     "require_bands",
-    "require_polarisation",
     "resampling_by_band",
     "units_by_band",
 ]
@@ -29,10 +28,10 @@ __all__ = [
 _UNITS = ("dB", "linear")
 
 
-def require_bands(bands: Any, example: str) -> None:
+def require_bands(bands: Any) -> None:
     """Raise BandError unless there is a band, by name."""
     if not bands or not isinstance(bands, Mapping):
-        raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': {example}, ...}}.")
+        raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': ..., ...}}.")
 
 
 def units_by_band(units: Mapping[str, str] | None, bands: Iterable[str]) -> dict[str, str]:
@@ -116,17 +115,6 @@ def crs_of(crs: Any) -> CRS | None:
         raise SceneError(
             f"crs={crs!r} is no coordinate reference system: {error}. Give one such as 'EPSG:32654'."
         ) from None
-
-
-def require_polarisation(name: str, band: Any) -> None:
-    """Raise BandError if a file names another polarisation than the band's name does."""
-    said = polarisation_in(name)
-    if said and band.polarisation and band.polarisation != said:
-        raise BandError(
-            f"Band {name!r} is to be {said}, but band {band.index} of {band.path} says of itself that it is "
-            f"{band.polarisation}. Swapped polarisations give a map that looks right and is not. Give the right file "
-            "or number of the band; if the file is wrong about itself, pass check_polarisation=False."
-        )
 
 
 def check_placed(name: str, band: Grid, grid: Grid) -> None:

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
 from ..composites import polarisation_in
-from ..exceptions import SceneError, SceneReadError
+from ..exceptions import BandError, SceneError, SceneReadError
 from .grid import Grid, Window
 from .opening import check_band, faults_of, files_behind, open_raster, raster_name, stamp_of
 from .terrain import slope_degrees
@@ -80,24 +80,12 @@ def free_blocks() -> None:
         _files.close()
 
 
-class Band(Protocol):
-    """What a scene asks of a band: its own grid, a window of it, an identity."""
-
-    @property
-    def grid(self) -> Grid:
-        """The grid that the band was stored on."""
-
-    @property
-    def identity(self) -> str:
-        """A text that changes when the content does."""
-
-    def read(self, window: Window) -> np.ndarray:
-        """Float32 pixels of a window on the band's own grid, NaN for nodata."""
-
-
 @dataclass(frozen=True)
 class FileBand:
-    """A band of a raster file: a path and what the file was like when it was first seen."""
+    """A band of a raster file: a path and what the file was like when it was first seen.
+
+    As every band it has its own `grid`, an `identity` that changes when the content does, and reads windows of it.
+    """
 
     path: str  # or a data set in a file, as `raster_name` writes it
     index: int
@@ -106,12 +94,10 @@ class FileBand:
     files: tuple[str, ...]
     stamp: tuple[int, ...]
     block_shape: tuple[int, int]
-    # That the file names, to be compared with the band's.
-    polarisation: str = field(default="", compare=False, repr=False)
 
     @classmethod
-    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = ()) -> FileBand:
-        """Look at the file's header; raise SceneReadError or SceneError if it cannot serve."""
+    def open(cls, path: Any, index: int = 1, nodata: tuple[float, ...] = (), name: str = "") -> FileBand:
+        """Look at the file's header; raise SceneReadError or SceneError if it cannot serve as a band of this name."""
         path = raster_name(path)
         files = files_behind(path)
         stamp = stamp_of(files)
@@ -126,25 +112,32 @@ class FileBand:
             grid = Grid(dataset.crs, dataset.transform, dataset.shape)
             block_shape = tuple(dataset.block_shapes[index - 1])
             tags = dataset.tags(index)
-            named = polarisation_in(dataset.descriptions[index - 1], *(tags.get(name) for name in _POLARISATION_TAGS))
-        return cls(path, int(index), grid, nodata, files, stamp, block_shape, named)
+            said = polarisation_in(dataset.descriptions[index - 1], *(tags.get(tag) for tag in _POLARISATION_TAGS))
+        wanted = polarisation_in(name)
+        if wanted and said and said != wanted:
+            raise BandError(
+                f"Band {name!r} is to be {wanted}, but band {index} of {path} says of itself that it is {said}. "
+                "Swapped polarisations give a map that looks right and is not. Give the right file or number of the "
+                "band; if the file is wrong about itself, pass check_polarisation=False."
+            )
+        return cls(path, int(index), grid, nodata, files, stamp, block_shape)
 
     def __getstate__(self) -> dict[str, Any]:
         # A cache (joblib's, a Pipeline's) knows a scene by its pickle. Once the file was changed that must be another
         # one, or the cache would hand out what `read` refuses.
-        state = {name: value for name, value in self.__dict__.items() if name != "polarisation"}  # of use once
         now = stamp_of(self.files)
-        return state if now == self.stamp else {**state, "changed": now}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update((name, value) for name, value in state.items() if name != "changed")
+        return self.__dict__ if now == self.stamp else {**self.__dict__, "changed": now}
 
     @property
     def identity(self) -> str:
         return repr((self.path, self.index, self.nodata, self.stamp))
 
     def read(self, window: Window) -> np.ndarray:
-        self._check_unchanged()
+        if stamp_of(self.files) != self.stamp:
+            raise SceneReadError(
+                f"{self.path} was changed or removed after the scene was built from it, or a file that belongs to it. "
+                "Build the scene again, so that old and new pixels are not mixed."
+            )
         where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
         advice = "The file may be truncated or damaged; copy or download it again."
         with faults_of(self.path, f" at {window}", advice), keeping_open():
@@ -157,15 +150,7 @@ class FileBand:
             if dataset.mask_flag_enums[self.index - 1] not in _NO_MASK:
                 masks.append(dataset.read_masks(self.index, window=where) != 0)
             scale = dataset.scales[self.index - 1], dataset.offsets[self.index - 1]
-            self._check_unchanged()  # while it was read
             return _as_float(values, self.nodata, masks, scale)
-
-    def _check_unchanged(self) -> None:
-        if stamp_of(self.files) != self.stamp:
-            raise SceneReadError(
-                f"{self.path} was changed or removed after the scene was built from it, or a file that belongs to it. "
-                "Build the scene again, so that old and new pixels are not mixed."
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,21 +194,17 @@ class SlopeBand:
 
     def read(self, window: Window) -> np.ndarray:
         rows, cols = self.grid.shape
-        before = min(1, window.row_off), min(1, window.col_off)
-        after = (
-            min(1, rows - window.row_off - window.height),
-            min(1, cols - window.col_off - window.width),
+        top, left = min(1, window.row_off), min(1, window.col_off)
+        below = min(1, rows - window.row_off - window.height)
+        right = min(1, cols - window.col_off - window.width)
+        with_ring = Window(
+            window.row_off - top, window.col_off - left, window.height + top + below, window.width + left + right
         )
-        heights = self.dem.read(
-            Window(
-                window.row_off - before[0],
-                window.col_off - before[1],
-                window.height + before[0] + after[0],
-                window.width + before[1] + after[1],
-            )
-        )
-        missing = [(1 - b, 1 - a) for b, a in zip(before, after, strict=True)]
-        return slope_degrees(heights, self.grid, window, missing)
+        missing = (1 - top, 1 - below), (1 - left, 1 - right)
+        return slope_degrees(self.dem.read(with_ring), self.grid, window, missing)
+
+
+Band: TypeAlias = FileBand | ArrayBand | SlopeBand
 
 
 def _as_float(

@@ -21,7 +21,6 @@ from .options import (
     crs_of,
     nodata_by_band,
     require_bands,
-    require_polarisation,
     resampling_by_band,
     units_by_band,
 )
@@ -133,14 +132,13 @@ class Scene:
         >>> Scene.from_files({"VV_before": path}, units={"VV_before": "linear"})
         <Scene 3 x 4 pixels, EPSG:32654, bands VV_before [linear]>
         """
-        require_bands(bands, "'file.tif'")
+        require_bands(bands)
         declared = nodata_by_band(nodata, bands)
         sources: dict[str, Band] = {}
         for name, place in bands.items():
             path, index = place if isinstance(place, tuple) and len(place) == 2 else (place, 1)
-            sources[check_band_name(name)] = FileBand.open(path, index, declared.get(name, ()))
-            if check_polarisation:
-                require_polarisation(name, sources[name])
+            check_band_name(name)
+            sources[name] = FileBand.open(path, index, declared.get(name, ()), name if check_polarisation else "")
         if grid is None:
             grid = next(iter(sources))
         if isinstance(grid, str):
@@ -194,7 +192,7 @@ class Scene:
         >>> Scene.from_arrays({"Red": np.zeros((3, 4))}, transform=Affine(1, 0, 0, 0, -1, 3))
         <Scene 3 x 4 pixels, no CRS, bands Red>
         """
-        require_bands(bands, "array")
+        require_bands(bands)
         declared = nodata_by_band(nodata, bands)
         arrays = arrays_by_band(bands)
         grid = Grid(crs_of(crs), transform, next(iter(arrays.values())).shape)
@@ -283,12 +281,9 @@ class Scene:
         resampling = dict(self._resampling)
         with keeping_open():
             for i, name in enumerate(names):
-                if (known := names.index(name)) < i:
-                    out[..., i] = out[..., known]
-                else:
-                    method = resampling.get(name, "bilinear")
-                    clean = cleaner(name, self.units.get(name))
-                    out[..., i] = read_onto(self._source(name), self.grid, where, method, clean)
+                method = resampling.get(name, "bilinear")
+                clean = cleaner(name, self.units.get(name))
+                out[..., i] = read_onto(self._source(name), self.grid, where, method, clean)
         return out
 
     def crop(self, window: Any, bands: str | Iterable[str] | None = None) -> Scene:
@@ -335,13 +330,12 @@ class Scene:
         return self.bands if bands is None else (bands,) if isinstance(bands, str) else tuple(bands)
 
     def _source(self, name: str) -> Band:
-        for known, band in self._sources:
-            if known == name:
-                return band
-        raise BandError(
-            f"The scene has no band {name!r}; it has {', '.join(self.bands)}. Add it to the scene or use "
-            "another composite."
-        )
+        if name not in self.bands:
+            raise BandError(
+                f"The scene has no band {name!r}; it has {', '.join(self.bands)}. Add it to the scene or use another "
+                "composite."
+            )
+        return dict(self._sources)[name]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scene) and self.fingerprint == other.fingerprint

@@ -49,7 +49,7 @@ def read_onto(band: Band, grid: Grid, window: Window, resampling: str, clean: Cl
 
 def blocks_on(band: Band, grid: Grid) -> tuple[int, int]:
     """Rows and columns of the blocks that a band is read in on `grid`: its own, or those of warping."""
-    while isinstance(band, SlopeBand):
+    if isinstance(band, SlopeBand):
         band = band.dem
     if isinstance(band, FileBand) and _offset(band.grid, grid) is not None:
         return band.block_shape
@@ -91,14 +91,11 @@ def _overlap(window: Window, block: Window) -> tuple[tuple[slice, slice], tuple[
 def _read_padded(band: Band, window: Window, offset: tuple[int, int]) -> np.ndarray:
     """Read a shifted window and put NaN where the band has no pixels."""
     shifted = Window(window.row_off + offset[0], window.col_off + offset[1], window.height, window.width)
-    whole = Window(0, 0, *band.grid.shape)
-    into, part = _overlap(shifted, whole)
-    height, width = part[0].stop - part[0].start, part[1].stop - part[1].start
-    if (height, width) == (window.height, window.width):
-        return band.read(shifted)
+    into, (rows, cols) = _overlap(shifted, Window(0, 0, *band.grid.shape))
     out = np.full((window.height, window.width), np.nan, np.float32)
-    if height > 0 and width > 0:
-        out[into] = band.read(Window(part[0].start, part[1].start, height, width))
+    part = Window(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
+    if part.height > 0 and part.width > 0:
+        out[into] = band.read(part)
     return out
 
 
@@ -136,8 +133,7 @@ def _source_windows(source: Grid, grid: Grid) -> list[tuple[Window, float]]:
         shrink = np.maximum(1.0, (last - first) / np.array(grid.shape))
         low = np.clip(np.floor(first - 4 * shrink), 0, source.shape).astype(int)
         high = np.clip(np.ceil(last + 4 * shrink), 0, source.shape).astype(int)
-        size = high - low
-        windows.append((Window(int(low[0]), int(low[1]), int(size[0]), int(size[1])), by))
+        windows.append((Window(*low.tolist(), *(high - low).tolist()), by))
     return windows
 
 

@@ -129,6 +129,7 @@ class LandslideMap(ProbabilityRaster):
         inventory: Any,
         *,
         threshold: float = 0.5,
+        layer: str | None = None,
         class_column: str | None = "class",
         positive: Any = "landslide",
     ) -> dict[str, float]:
@@ -140,6 +141,8 @@ class LandslideMap(ProbabilityRaster):
             Polygons of all landslides on the map.
         threshold : float, default=0.5
             As in `points`.
+        layer : str or None, default=None
+            Layer of a file that has several.
         class_column : str or None, default="class"
             Column that holds the class; None takes every polygon as a landslide.
         positive : object, default="landslide"
@@ -188,7 +191,7 @@ class LandslideMap(ProbabilityRaster):
         """
         probability, red = self._red(threshold)
         valid = ~np.isnan(probability)
-        geometries = self._landslides(inventory, class_column, positive)
+        geometries = self._landslides(inventory, layer, class_column, positive)
         pixels, owners = vectors.landslide_pixels(geometries, self.grid)
         on_map, _ = on_map_and_hit(pixels, owners, len(geometries), red, valid)
         covered, share = ground.covered_pixels(geometries[on_map], self.grid)
@@ -208,6 +211,7 @@ class LandslideMap(ProbabilityRaster):
         *,
         edges: Sequence[float] = (1_000, 10_000),
         threshold: float = 0.5,
+        layer: str | None = None,
         class_column: str | None = "class",
         positive: Any = "landslide",
     ) -> pandas.DataFrame:
@@ -215,7 +219,7 @@ class LandslideMap(ProbabilityRaster):
 
         Parameters
         ----------
-        inventory, threshold, class_column, positive
+        inventory, threshold, layer, class_column, positive
             As in `score`.
         edges : sequence of float, default=(1000, 10000)
             Limits between the size classes in square metres on the ground, larger than 0 and increasing; below the
@@ -240,7 +244,7 @@ class LandslideMap(ProbabilityRaster):
         import pandas
 
         probability, red = self._red(threshold)
-        geometries = self._landslides(inventory, class_column, positive)
+        geometries = self._landslides(inventory, layer, class_column, positive)
         pixels, owners = vectors.landslide_pixels(geometries, self.grid)
         on_map, hit = on_map_and_hit(pixels, owners, len(geometries), red, ~np.isnan(probability))
         areas = ground.polygon_areas(geometries, self.grid)
@@ -252,6 +256,7 @@ class LandslideMap(ProbabilityRaster):
         *,
         threshold: float = 0.5,
         inventory: Any = None,
+        layer: str | None = None,
         class_column: str | None = "class",
         positive: Any = "landslide",
         overwrite: bool = False,
@@ -266,7 +271,7 @@ class LandslideMap(ProbabilityRaster):
             Output, ending in ``.gpkg``.
         threshold : float, default=0.5
             As in `points`.
-        inventory, class_column, positive
+        inventory, layer, class_column, positive
             As in `score`. If given, its landslides are written as a third layer, ``inventory``.
         overwrite : bool, default=False
             Whether to replace an existing file.
@@ -295,7 +300,7 @@ class LandslideMap(ProbabilityRaster):
             "polygons": (self.polygons(threshold), "Polygon"),
         }
         if inventory is not None:
-            geometries = self._landslides(inventory, class_column, positive)
+            geometries = self._landslides(inventory, layer, class_column, positive)
             frame = geopandas.GeoDataFrame(
                 {"id": np.arange(1, len(geometries) + 1)},
                 geometry=list(geometries),
@@ -310,6 +315,7 @@ class LandslideMap(ProbabilityRaster):
         background: Any = None,
         inventory: Any = None,
         threshold: float = 0.5,
+        layer: str | None = None,
         class_column: str | None = "class",
         positive: Any = "landslide",
         palette: str = "paper",
@@ -326,7 +332,7 @@ class LandslideMap(ProbabilityRaster):
             The image beneath, in the map's CRS: for a scene its Red, Green and Blue, else the
             hillshade of its DEM, else its first band; for a pair ``"hillshade"``, or the bands or
             composite named, one or three; for None the probability itself in grey.
-        inventory, class_column, positive
+        inventory, layer, class_column, positive
             As in `score`; the landslides are outlined.
         threshold : float, default=0.5
             As in `points`.
@@ -341,7 +347,7 @@ class LandslideMap(ProbabilityRaster):
             Axes to draw on; by default those of a new figure.
         **options
             ``scale_bar``, ``legend``, ``point_size`` and ``margin`` of
-            `sklandslide.plots.figure.plot_map`.
+            `sklandslide.plots.plot_map`.
 
         Returns
         -------
@@ -350,15 +356,15 @@ class LandslideMap(ProbabilityRaster):
         Raises
         ------
         ImportError
-            If matplotlib is not installed.
+            If matplotlib or matplotlib-scalebar is not installed.
         SceneError, BandError
             If the background does not show the map's ground, or has no such bands.
         InventoryError, SceneReadError, ValueError
-            As in `score`; a ValueError also if the palette or the width is none.
+            As in `score`; a ValueError also if there is no such palette.
         """
         from ..plots import plot_map
 
-        outlines = () if inventory is None else self._landslides(inventory, class_column, positive)
+        outlines = () if inventory is None else self._landslides(inventory, layer, class_column, positive)
         probability, red = self._red(threshold)
         # Half a window beyond the first and last centres: all the ground that the map saw.
         margin = 0.0
@@ -377,6 +383,7 @@ class LandslideMap(ProbabilityRaster):
             **{"margin": margin, "threshold": threshold, **options},
         )
 
-    def _landslides(self, inventory: Any, class_column: str | None, positive: Any) -> np.ndarray:
-        read = read_inventory(inventory, self.grid.crs, class_column=class_column, positive=positive, id_column=None)
+    def _landslides(self, inventory: Any, layer: str | None, class_column: str | None, positive: Any) -> np.ndarray:
+        options = {"layer": layer, "class_column": class_column, "positive": positive}
+        read = read_inventory(inventory, self.grid.crs, id_column=None, **options)
         return beside(read.geometries[read.labels == 1], self.grid)

@@ -9,20 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["XLABEL", "legend_below", "mark_sizes", "metres_axis", "new_axes"]
+__all__ = ["XLABEL", "legend_below", "mark_sizes", "metres_axis"]
 
 XLABEL, _METRES = "Patch size (pixels a side)", "Patch size (m)"
-
-
-def new_axes() -> Axes:
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            "Drawing a PatchSizeDisplay needs matplotlib, which is not installed. Install it with: pip install "
-            '"sklandslide[plot]"'
-        ) from error
-    return pyplot.subplots(layout="constrained")[1]
 
 
 def mark_sizes(ax: Axes, sizes: np.ndarray, mean: np.ndarray, marks: dict[str, int], color: Any) -> dict[str, Any]:
@@ -39,13 +28,12 @@ def mark_sizes(ax: Axes, sizes: np.ndarray, mean: np.ndarray, marks: dict[str, i
 
 
 def legend_below(ax: Axes) -> None:
-    """Below the axis label, at the same distance whatever the size of the axes: it would hide points within."""
-    from matplotlib.transforms import ScaledTranslation
-
-    below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
+    """Below the axis label, where it hides no points."""
     wide = ax.get_window_extent().width >= 4.5 * ax.figure.dpi  # two columns have room
-    place: Any = {"bbox_to_anchor": (0.5, 0), "bbox_transform": below, "borderaxespad": 0}
-    ax.legend(loc="upper center", ncols=2 if wide else 1, fontsize="small", frameon=False, **place)
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.5, ncols=2 if wide else 1, fontsize="small",
+        frameon=False,
+    )  # fmt: skip
 
 
 def metres_axis(ax: Axes, pixel_size: tuple[float, float]) -> Any:

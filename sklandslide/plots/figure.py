@@ -5,14 +5,12 @@ Matplotlib is imported only when drawing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..geodata import Grid
-from .furniture import arrange, aspect, draw_north_arrow, draw_scale_bar, size_in_points, text_size
+from .furniture import arrange, aspect, draw_north_arrow, draw_scale_bar, pyplot, size_in_points, text_size
 from .imagery import background_image, corners_of
 
 if TYPE_CHECKING:
@@ -35,12 +33,10 @@ class Palette(NamedTuple):
 # "paper": Figure 2's red and yellow. "colorblind": violet and yellow lie across the confusion lines of all three
 # dichromacies and differ in lightness (L* 36 and 91); the rims, white and near black, are apart from any grey.
 # tests/plots/test_plotting.py computes the differences.
-PALETTES: Mapping[str, Palette] = MappingProxyType(
-    {
-        "paper": Palette("#e8000b", None, "#ffe800", "#262626"),
-        "colorblind": Palette("#8a00c2", "#ffffff", "#ffe800", "#262626"),
-    }
-)
+PALETTES = {
+    "paper": Palette("#e8000b", None, "#ffe800", "#262626"),
+    "colorblind": Palette("#8a00c2", "#ffffff", "#ffe800", "#262626"),
+}
 # Diameter of a point in typographic points: never invisible, never a blot.
 _SMALLEST, _LARGEST = 0.5, 4.5
 # Width of a rim in typographic points.
@@ -73,6 +69,9 @@ def plot_map(
     Each band of the background is stretched between its 2nd and 98th percentile, radar in dB; nodata are hatched. Texts
     have 7 to 9 points on paper, by the width of the map.
 
+    The image is ``ax.images[0]``; points and outlines are collections labelled ``"predicted landslide"`` and
+    ``"inventory"``. Errors are those of `LandslideMap.plot`.
+
     Parameters
     ----------
     grid : Grid
@@ -92,36 +91,20 @@ def plot_map(
     scale_bar, north_arrow, legend : bool, default=True
         Whether to draw them. Bar and arrow are right at the middle of the map, and stand in the corners where they
         hide the fewest points and outlines. A map without a CRS has neither, one on a pole no arrow.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The image is ``ax.images[0]``, the points and the outlines are collections labelled
-        ``"predicted landslide"`` and ``"inventory"``.
-
-    Raises
-    ------
-    ImportError, SceneError, BandError, ValueError
-        As in `LandslideMap.plot`.
-
-    References
-    ----------
-    Nava et al. (2021), section 3.3 and Figure 2.
     """
-    plt = _pyplot()
+    plt = pyplot()
     probability, red = np.asarray(probability), np.asarray(red, bool)
-    _check(grid, probability, red, palette, width)
+    if palette not in PALETTES:
+        raise ValueError(f"palette={palette!r} is none of {', '.join(map(repr, PALETTES))}. Choose one of them.")
     colours = PALETTES[palette]
     image, on = (probability, grid) if background is None else background_image(background, grid, margin)
     highest = _HIGHEST if ax is None else None
-    ax = _new_axes(plt, width) if ax is None else ax
+    if ax is None:  # to be fitted; without a layout, which a style may bring along
+        ax = plt.figure(figsize=(width, width), layout="none").add_axes((0.2, 0.2, 0.6, 0.6), anchor="N")
     drawn = _draw_image(ax, image, on)
     # After the image, which brings limits and an aspect of its own.
     _frame(ax, grid, 0.0 if background is None else margin)
-    handles = [_points_handle(red, threshold, colours)]
-    handles += [_outlines_handle(colours)] if len(outlines) else []
-    handles += [] if np.isfinite(image).all() else [_nodata_handle()]
-    handles = handles if legend else []
+    handles = _legend_handles(red, threshold, outlines, image, colours) if legend else []
     arrange(ax, grid, handles, highest)
     if background is None:
         drawn.set_clim(0, 1)
@@ -135,39 +118,6 @@ def plot_map(
     if scale_bar and grid.crs is not None:
         draw_scale_bar(ax, grid, places, corner)
     return ax
-
-
-def _check(grid: Grid, probability: np.ndarray, red: np.ndarray, palette: str, width: float) -> None:
-    if not probability.shape == red.shape == grid.shape:
-        raise ValueError(
-            f"probability has shape {probability.shape}, red {red.shape} and the grid "
-            f"{grid.shape}; they must be equal. Give the arrays of the map that the grid belongs "
-            "to."
-        )
-    if palette not in PALETTES:
-        raise ValueError(f"palette={palette!r} is none of {', '.join(map(repr, PALETTES))}. Choose one of them.")
-    if not 2 <= width <= 100:
-        raise ValueError(
-            f"width={width!r} is no width of a figure in inches; it is a number from 2 to 100. Give 7 for a page "
-            "of two columns, 3.4 for one column."
-        )
-
-
-def _new_axes(plt: Any, width: float) -> Axes:
-    """Axes of a new figure, to be fitted; without a layout, which a style may bring along."""
-    return plt.figure(figsize=(width, width), layout="none").add_axes((0.2, 0.2, 0.6, 0.6), anchor="N")
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib_scalebar  # noqa: F401
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            f"Drawing a map needs {error.name}, which is not installed. Install it with: "
-            'pip install "sklandslide[plot]"'
-        ) from error
-    return pyplot
 
 
 def _draw_image(ax: Axes, image: np.ndarray, grid: Grid) -> Any:
@@ -208,15 +158,25 @@ def _draw_colorbar(ax: Axes, image: Any) -> None:
     bar.ax.tick_params(labelsize=size, length=3, pad=2)
 
 
-def _points_handle(red: np.ndarray, threshold: float | None, colours: Palette) -> Any:
+def _legend_handles(red: np.ndarray, threshold: float | None, outlines: Any, image: Any, colours: Palette) -> list[Any]:
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     rule = "" if threshold is None else f", probability \u2265 {threshold:g}"
-    rim = colours.points_rim
-    return Line2D(
-        [], [], color=colours.points, marker="o", markersize=5, linestyle="", markeredgewidth=_RIM if rim else 0,
-        markeredgecolor=rim, label=f"Predicted landslide{rule} ({np.count_nonzero(red):,} windows)",
-    )  # fmt: skip
+    handles: list[Any] = [
+        Line2D(
+            [], [], color=colours.points, marker="o", markersize=5, linestyle="", markeredgecolor=colours.points_rim,
+            markeredgewidth=_RIM if colours.points_rim else 0,
+            label=f"Predicted landslide{rule} ({np.count_nonzero(red):,} windows)",
+        )
+    ]  # fmt: skip
+    if len(outlines):
+        rim = _rim_of_lines(colours, 1.5)
+        line = Line2D([], [], color=colours.outlines, linewidth=1.5, path_effects=rim, label="Landslide inventory")
+        handles.append(line)
+    if not np.isfinite(image).all():
+        handles.append(Patch(label="No data", **_HATCHED))
+    return handles
 
 
 def _draw_points(ax: Axes, grid: Grid, red: np.ndarray, colours: Palette, size: float | None) -> np.ndarray:
@@ -243,13 +203,6 @@ def _point_size(ax: Axes, shape: tuple[int, int], n_points: int) -> float:
     return float(np.clip(max(0.8 * spacing, scattered), _SMALLEST, _LARGEST))
 
 
-def _outlines_handle(colours: Palette) -> Any:
-    from matplotlib.lines import Line2D
-
-    effects = _rim_of_lines(colours, 1.5)
-    return Line2D([], [], color=colours.outlines, linewidth=1.5, path_effects=effects, label="Landslide inventory")
-
-
 def _rim_of_lines(colours: Palette, width: float) -> list[Any]:
     """Yellow is lost on bright ground without a darker edge."""
     from matplotlib.patheffects import withStroke
@@ -263,7 +216,10 @@ def _draw_outlines(ax: Axes, outlines: Any, colours: Palette) -> list[np.ndarray
     from matplotlib.collections import LineCollection
 
     rings = shapely.get_rings(shapely.get_parts(np.asarray(outlines, dtype=object)))
-    width = _line_width(ax, rings)
+    boxes = shapely.bounds(rings)
+    # Thin enough that the typical outline leaves its inside visible.
+    across = np.median(boxes[:, 2] - boxes[:, 0]) / abs(np.diff(ax.get_xlim()).item()) * size_in_points(ax)[0]
+    width = float(np.clip(0.2 * across, 0.4, 1.2))
     segments = [shapely.get_coordinates(ring) for ring in rings]
     lines = LineCollection(
         segments, colors=colours.outlines, linewidths=width, zorder=4, label="inventory",
@@ -271,19 +227,3 @@ def _draw_outlines(ax: Axes, outlines: Any, colours: Palette) -> list[np.ndarray
     )  # fmt: skip
     ax.add_collection(lines, autolim=False)
     return segments
-
-
-def _line_width(ax: Axes, rings: Any) -> float:
-    """Thin enough that the typical outline leaves its inside visible."""
-    import shapely
-
-    boxes = shapely.bounds(rings)
-    low, high = ax.get_xlim()
-    across = np.median(boxes[:, 2] - boxes[:, 0]) / abs(high - low) * size_in_points(ax)[0]
-    return float(np.clip(0.2 * across, 0.4, 1.2))
-
-
-def _nodata_handle() -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(label="No data", **_HATCHED)

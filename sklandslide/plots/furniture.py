@@ -5,7 +5,6 @@ Texts have a fixed size on paper, so places are found by measuring texts rather 
 
 from __future__ import annotations
 
-import itertools
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +15,28 @@ from ..geodata import Grid, metres_at_centre
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["arrange", "aspect", "draw_north_arrow", "draw_scale_bar", "size_in_points", "text_size"]
+__all__ = ["arrange", "aspect", "draw_north_arrow", "draw_scale_bar", "pyplot", "size_in_points", "text_size"]
 
 # Sizes in typographic points. Journals ask for 6 at least in print; a column of 3.4 inches has 7, a page 9.
 _SMALLEST_TEXT, _LARGEST_TEXT = 7.0, 9.0
-# Length of ticks, and from ticks to labels.
-_TICK, _PAD = 3.0, 2.0
 # White space at the figure's edge, and room above for one line of title, in inches.
 _EDGE, _TITLE = 0.04, 0.26
 # The legend stands on one line if it fits, else in fewer columns, else its entries are wrapped at so many letters.
 _WRAP = 34
 # The scale bar takes this part of the map's width at most.
 _BAR = 0.25
+
+
+def pyplot() -> Any:
+    """matplotlib.pyplot, if all that drawing takes is installed."""
+    try:
+        import matplotlib_scalebar  # noqa: F401
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            f'Drawing needs {error.name}, which is not installed. Install it with: pip install "sklandslide[plot]"'
+        ) from error
+    return pyplot
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
@@ -57,8 +66,6 @@ def true_north(grid: Grid) -> np.ndarray | None:
     """
     if grid.crs is None or not (grid.crs.is_geographic or grid.crs.is_projected):
         return None
-    if grid.crs.is_geographic:
-        return np.array([0.0, 1.0])
     from pyproj import CRS, Transformer
 
     crs = CRS.from_wkt(grid.crs.to_wkt())
@@ -109,8 +116,9 @@ def _fit_figure(ax: Axes, highest: float) -> None:
 
 def _draw_axes(ax: Axes, grid: Grid) -> None:
     """Ticks, and labels that name what the CRS counts: easting and northing in its unit, or degrees."""
-    size = text_size(size_in_points(ax)[0])
-    ax.tick_params(labelsize=size, length=_TICK, pad=_PAD)
+    lengths = size_in_points(ax)
+    size = text_size(lengths[0])
+    ax.tick_params(labelsize=size, length=3, pad=2)
     ax.tick_params(axis="y", labelrotation=90)
     plain, up, name = _axis_labels(grid.crs)
     ax.set_xlabel(f"{plain}, {name}" if name else plain, fontsize=size, labelpad=2)
@@ -118,8 +126,8 @@ def _draw_axes(ax: Axes, grid: Grid) -> None:
     if ax.xaxis.label.get_window_extent().width > _room(ax):
         ax.set_xlabel(plain)
     ax.ticklabel_format(useOffset=False, style="plain")
-    for axis in (ax.xaxis, ax.yaxis):
-        _space_ticks(axis)
+    for axis, length in zip((ax.xaxis, ax.yaxis), lengths, strict=True):
+        _set_ticks(axis, length, size)
 
 
 def _axis_labels(crs: Any) -> tuple[str, str, str]:
@@ -142,37 +150,16 @@ def _axis_labels(crs: Any) -> tuple[str, str, str]:
     return f"x ({unit})", f"y ({unit})", name
 
 
-def _space_ticks(axis: Any) -> None:
-    """As many ticks, five at most, as have labels that stand well apart."""
+def _set_ticks(axis: Any, length: float, size: float) -> None:
+    """At most five, whose labels, about six letters long, keep apart and reach round no corner of a map so long."""
     from matplotlib.ticker import MaxNLocator
 
-    apart = 0.6 * axis.label.get_fontsize() / 72 * axis.figure.dpi
-    for number, prune in ((5, None), (4, None), (3, None), (2, None), (1, None), (1, "upper")):
-        axis.set_major_locator(MaxNLocator(number, min_n_ticks=1, prune=prune))
-        low, high = sorted(axis.get_view_interval())
-        labels = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True)
-        spans = sorted(_align(axis, label) for at, label in labels if low <= at <= high)
-        if all(start - end >= apart for (_, end), (start, _) in itertools.pairwise(spans)):
-            return
-
-
-def _align(axis: Any, label: Any) -> tuple[float, float]:
-    """Centre a label on its tick, but let none reach round a corner of the map; returns its span on paper."""
-    along, align, near, far = {
-        "x": ("intervalx", label.set_horizontalalignment, "left", "right"),
-        "y": ("intervaly", label.set_verticalalignment, "bottom", "top"),
-    }[axis.axis_name]
-    first, last = getattr(axis.axes.get_window_extent(), along)
-    # Less than ticks and their distance from labels, so that labels of the two axes never meet.
-    spare = (_TICK + _PAD - 1) / 72 * axis.figure.dpi
-    align("center")
-    start, end = getattr(label.get_window_extent(), along)
-    if start < first - spare:
-        align(near)
-    elif end > last + spare:
-        align(far)
-    start, end = getattr(label.get_window_extent(), along)
-    return float(start), float(end)
+    low, high = sorted(axis.get_view_interval())
+    half_label = min(3 * size / length, 0.3) * (high - low)
+    first, last = low + half_label, high - half_label
+    number = int(np.clip((length / size - 6) / 5.3, 1, 5))
+    ticks = MaxNLocator(number, min_n_ticks=1).tick_values(first, last)
+    axis.set_ticks(ticks[(ticks >= first) & (ticks <= last)])
 
 
 def _room(ax: Axes) -> float:
@@ -184,22 +171,19 @@ def _room(ax: Axes) -> float:
 
 def _draw_legend(ax: Axes, handles: list[Any]) -> None:
     """Below the axes, on one line if it fits."""
-    from matplotlib.transforms import ScaledTranslation
-
     if not handles:
         return
     figure: Any = ax.figure
     labelled: Any = ax.xaxis.get_tightbbox()
     size = text_size(size_in_points(ax)[0])
-    # A fixed distance below the labels, whatever becomes of the axes.
-    down = (ax.get_window_extent().y0 - labelled.y0) / figure.dpi + 0.5 * size / 72
-    below = ax.transAxes + ScaledTranslation(0, -down, figure.dpi_scale_trans)
+    # Below the labels by half a letter, whatever becomes of the axes; matplotlib counts the distance in letters.
+    down = (ax.get_window_extent().y0 - labelled.y0) / figure.dpi * 72 / size + 0.5
     labels = [handle.get_label() for handle in handles]
     wrapped = [textwrap.fill(label, _WRAP) for label in labels]
     for texts, columns in [*((labels, n) for n in range(len(handles), 0, -1)), (wrapped, 1)]:
         legend = ax.legend(
-            handles, texts, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
-            borderaxespad=0, borderpad=0.2, frameon=False, fontsize=size, handlelength=1.6, columnspacing=1.5,
+            handles, texts, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=down,
+            borderpad=0.2, frameon=False, fontsize=size, handlelength=1.6, columnspacing=1.5,
         )  # fmt: skip
         if legend.get_window_extent().width <= _room(ax):
             return

@@ -27,7 +27,7 @@ _STRETCH = (2.0, 98.0)
 def background_image(background: Any, grid: Grid, margin: float) -> tuple[np.ndarray, Grid]:
     """Read the image of a map's ground, and its own grid: values 0 to 1, shape (rows, cols[, 3]), NaN for nodata."""
     scene, wanted = background if isinstance(background, tuple) else (background, None)
-    if not (hasattr(scene, "read") and hasattr(scene, "grid") and hasattr(scene, "bands")):
+    if not hasattr(scene, "bands"):
         raise SceneError(f"background={background!r} is no image. Give a Scene, a pair (Scene, ['VV_after']), or None.")
     window = _window_of(scene.grid, grid, margin)
     recipe = _recipe(wanted, scene.bands)

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.model_selection import GridSearchCV
+from sklearn.utils.validation import check_is_fitted
 
+from ..features import PatchSampler
 from ..model_selection import SpatialBlockKFold
-from .curve import XLABEL, legend_below, mark_sizes, metres_axis, new_axes
-from .searches import check_buffer, patch_size_name, pixel_in_metres, score_label, searched_name, split_scores
+from .curve import XLABEL, legend_below, mark_sizes, metres_axis
+from .furniture import pyplot
+from .searches import best_by_size, pixel_in_metres, score_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +65,7 @@ class PatchSizeDisplay:
     Raises
     ------
     ValueError
-        If the shapes do not fit, a size comes twice, or no size has all its scores.
+        If the shapes do not fit, or no size has all its scores.
 
     Notes
     -----
@@ -112,8 +116,6 @@ class PatchSizeDisplay:
                 f"patch_sizes has shape {patch_sizes.shape} and scores {scores.shape}; give n_sizes sizes and scores "
                 "of shape (n_sizes, n_splits), a row for each size."
             )
-        if len(np.unique(patch_sizes)) < len(patch_sizes):
-            raise ValueError(f"patch_sizes={patch_sizes.tolist()}: a size comes twice. Give one row of scores each.")
         if np.isnan(scores).any(axis=1).all():
             raise ValueError(
                 "Each patch size has a fold without a score: no fit succeeded on all folds. Run the search with "
@@ -205,22 +207,32 @@ class PatchSizeDisplay:
         >>> display.scores.shape, display.score_name
         ((2, 3), 'Accuracy')
         """
-        patch_sizes = list(patch_sizes)
-        if not patch_sizes:
-            raise ValueError("patch_sizes is empty. Give at least one, for example [9, 17, 25].")
-        largest, name = max(patch_sizes), patch_size_name(estimator, param_name)
+        largest = max(patch_sizes)
+        if param_name is None:
+            samplers = [name for name, value in estimator.get_params().items() if isinstance(value, PatchSampler)]
+            if len(samplers) != 1:
+                raise ValueError(
+                    f"The estimator has {len(samplers)} PatchSampler steps ({', '.join(samplers) or 'none'}); one is "
+                    "needed to tell which patch size is meant. Put one in the pipeline, or give param_name."
+                )
+            param_name = f"{samplers[0]}__patch_size"
+        buffer = X.patch_extent(largest)
         if cv is None:
-            buffer = X.patch_extent(largest)
             block = np.maximum(np.ptp(np.asarray(X), axis=0) / 8, 2 * np.array(buffer))
             cv = SpatialBlockKFold(3, block_size=tuple(block), buffer=buffer, random_state=0)
-        check_buffer(cv, X, largest)
+        elif isinstance(cv, SpatialBlockKFold) and (np.array(cv.buffer) < np.array(buffer) * (1 - 1e-9)).any():
+            raise ValueError(
+                f"The folds have buffer={cv.buffer!r}, but a patch of {largest} pixels, the largest, is {buffer} wide "
+                "and high: its training and test patches would overlap, which flatters it. Use "
+                f"buffer=X.patch_extent({largest})."
+            )
         search = GridSearchCV(
             estimator,
-            {**(param_grid or {}), name: patch_sizes},
+            {**(param_grid or {}), param_name: list(patch_sizes)},
             scoring=scoring, cv=cv, n_jobs=n_jobs, verbose=verbose, error_score=error_score, refit=False,
         )  # fmt: skip
         search.fit(X, y, groups=groups)
-        return cls.from_search(search, X, param_name=name, ax=ax, **plot_kw)
+        return cls.from_search(search, X, param_name=param_name, ax=ax, **plot_kw)
 
     @classmethod
     def from_search(
@@ -258,16 +270,16 @@ class PatchSizeDisplay:
             If the search is not fitted, did not search the patch size, or tried its candidates on different samples
             (successive halving).
         """
-        if not hasattr(search, "cv_results_"):
-            raise ValueError(f"This {type(search).__name__} has no cv_results_. Fit it first: search.fit(X, y, ...).")
+        check_is_fitted(search, "cv_results_")
         if metric is None and getattr(search, "multimetric_", False) and isinstance(search.refit, str):
             metric = search.refit
+        scoring = metric or search.scoring or ("accuracy" if is_classifier(search.estimator) else "score")
         display = cls.from_cv_results(
             search.cv_results_,
             param_name=param_name,
             metric=metric or "score",
-            score_name=score_label(metric) if metric else score_label(search.scoring, search.estimator),
-            pixel_size=pixel_in_metres(X),
+            score_name=score_label(scoring),
+            pixel_size=None if X is None else pixel_in_metres(X),
         )
         return display.plot(ax=ax, **plot_kw)
 
@@ -312,24 +324,9 @@ class PatchSizeDisplay:
         >>> display.scores.tolist(), display.params
         ([[0.7, 0.6], [0.8, 0.9]], [{'cnn__learning_rate': 2}, {'cnn__learning_rate': 1}])
         """
-        if "n_resources" in cv_results:
-            raise ValueError(
-                "This search tried its candidates on different numbers of samples (successive halving), so their "
-                "scores cannot be compared. Use GridSearchCV or RandomizedSearchCV."
-            )
-        params = list(cv_results["params"])
-        name = searched_name(params, param_name)
-        scores = split_scores(cv_results, metric)
-        mean = np.where(np.isnan(scores).any(axis=1), -np.inf, scores.mean(axis=1))
-        sizes = np.array([candidate[name] for candidate in params])
-        rows = [int(np.flatnonzero(sizes == size)[np.argmax(mean[sizes == size])]) for size in np.unique(sizes)]
-        return cls(
-            patch_sizes=sizes[rows],
-            scores=scores[rows],
-            score_name=score_name or score_label(None if metric == "score" else metric),
-            pixel_size=pixel_size,
-            params=[{key: value for key, value in params[i].items() if key != name} for i in rows],
-        )
+        sizes, scores, params = best_by_size(cv_results, param_name, metric)
+        label = score_name or score_label(metric)
+        return cls(patch_sizes=sizes, scores=scores, score_name=label, pixel_size=pixel_size, params=params)
 
     def plot(
         self,
@@ -371,11 +368,11 @@ class PatchSizeDisplay:
         """
         if std_display_style not in _STYLES:
             raise ValueError(f"std_display_style={std_display_style!r}: choose one of {_STYLES}.")
-        ax = new_axes() if ax is None else ax
+        ax = pyplot().subplots(layout="constrained")[1] if ax is None else ax
         mean, std = self.scores.mean(axis=1), self.scores.std(axis=1)
         label = f"mean of {self.scores.shape[1]} folds" + (", with standard deviation" if std_display_style else "")
         style = {"label": label, "marker": "o", "markersize": 4, **(line_kw or {})}
-        (self.line_,) = ax.plot(self.patch_sizes, mean, **style)
+        self.line_ = ax.plot(self.patch_sizes, mean, **style)[0]
         color = self.line_.get_color()
         self.errorbar_ = self.fill_between_ = self.points_ = self.metres_axis_ = None
         if std_display_style == "errorbar":

@@ -15,7 +15,7 @@ from shapely.geometry import MultiPolygon, Point, Polygon, box
 from sklandslide import LandslideMap, Locations, Scene, SpatialBlockKFold, sample_polygons
 from sklandslide.exceptions import InventoryError, SceneError
 from sklandslide.geodata.grid import Grid, Window
-from sklandslide.geodata.terrain import metres_per_unit, square_metres_per_unit
+from sklandslide.geodata.terrain import square_metres_per_unit
 from sklandslide.sampling.locations import read_patches
 
 UTM = "EPSG:32654"
@@ -210,8 +210,6 @@ def test_a_band_that_ends_at_180_serves_its_side_and_a_global_one_both(tmp_path)
 def test_a_scene_in_degrees_beyond_180_takes_bands_of_either_writing(tmp_path, shift):
     west, _ = degrees_band(tmp_path, "west.tif", 179.0 + shift, 180.0 + shift)
     beyond, _ = degrees_band(tmp_path, "beyond.tif", -180.0 + shift, -179.0 + shift)
-    coarse = {"pixel": 0.01, "lat": (51.8, 52.2)} if shift else {"lat": (51.96, 52.04)}
-    globe, _ = degrees_band(tmp_path, "globe.tif", -180.0 + shift, 180.0 + shift, **coarse)
     utm = write(
         tmp_path / "utm.tif",
         field(*centres(grid_of("EPSG:32660", UTM60, AT_180), "EPSG:4326")),
@@ -220,7 +218,7 @@ def test_a_scene_in_degrees_beyond_180_takes_bands_of_either_writing(tmp_path, s
         nodata=np.nan,
     )
     grid = grid_of("EPSG:4326", Affine(0.002, 0, 179.95, 0, -0.002, 52.05), (40, 50))
-    scene = Scene.from_files({"West": west, "Beyond": beyond, "Globe": globe, "Projected": utm}, grid=grid)
+    scene = Scene.from_files({"West": west, "Beyond": beyond, "Projected": utm}, grid=grid)
     values = scene.read()
     lon, lat = centres(grid)
     inner = np.abs(lon - 180) > 0.006
@@ -228,9 +226,7 @@ def test_a_scene_in_degrees_beyond_180_takes_bands_of_either_writing(tmp_path, s
     assert np.isnan(values[..., 0])[inner & (lon > 180)].all()
     assert np.isnan(values[..., 1])[inner & (lon < 180)].all()
     np.testing.assert_allclose(np.where(lon < 180, values[..., 0], values[..., 1])[inner], expected[inner], atol=0.1)
-    covered = (np.abs(lat - 52) < 0.039) & (inner | (shift == 0))
-    np.testing.assert_allclose(values[..., 2][covered], expected[covered], atol=0.3)
-    np.testing.assert_allclose(values[..., 3], expected, atol=0.2)
+    np.testing.assert_allclose(values[..., 2], expected, atol=0.2)
 
 
 AROUND_180 = {
@@ -438,12 +434,11 @@ def test_no_training_patch_of_overlapping_scenes_shares_a_pixel_with_a_test_patc
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("buffer", [0, 5])
-def test_folds_of_places_that_are_nowhere_are_refused(bad, buffer):
+def test_folds_of_places_that_are_nowhere_are_refused(bad):
     X = np.random.RandomState(0).uniform(0, 100, (30, 2))
     X[7, 1] = bad
     with pytest.raises(ValueError, match=r"at row 7; map coordinates must be finite"):
-        list(SpatialBlockKFold(n_splits=2, block_size=10, buffer=buffer).split(X))
+        list(SpatialBlockKFold(n_splits=2, block_size=10, buffer=5).split(X))
 
 
 SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
@@ -476,11 +471,6 @@ def test_a_location_far_away_is_outside_and_not_an_overflow():
         read_patches(Locations(scene, [[1e300, -1e300], [500_100, 4_699_900]]), 3)
 
 
-def test_a_grid_is_a_grid(tmp_path):
-    with pytest.raises(SceneError, match="is no grid"):
-        Scene.from_files({"A": write(tmp_path / "a.tif", np.ones((4, 4)))}, grid=Affine.identity())
-
-
 def test_the_system_of_a_grid_is_taken_in_any_form(tmp_path):
     path = write(tmp_path / "a.tif", np.ones((4, 4)))
     own = Scene.from_files({"A": path}).grid
@@ -488,15 +478,3 @@ def test_the_system_of_a_grid_is_taken_in_any_form(tmp_path):
     assert other.grid == own
     with pytest.raises(SceneError, match="no coordinate reference system"):
         Scene.from_files({"A": path}, grid=Grid("nowhere", own.transform, own.shape))
-
-
-def test_units_of_x_and_of_y_on_the_ground():
-    """Where axes are not at right angles on the ground, a unit's length is along its own axis."""
-    grid = grid_of("+proj=sinu +R=6371007.181", Affine(10, 0, 9e6, 0, -10, 4.8e6), (3, 3))
-    ground = Ground(grid.crs, 0, 0)
-    x, y = grid.xy(1.5, 1.5)
-    along_x, along_y = (float(np.ravel(v)[0]) for v in metres_per_unit(grid, Window(1, 1, 1, 1)))
-    ends = np.array([[x - 50, y], [x + 50, y]]), np.array([[x, y - 50], [x, y + 50]])
-    for length, (start, end) in zip((along_x, along_y), ends, strict=True):
-        lon, lat = ground.lonlat(*np.transpose([start, end]))
-        np.testing.assert_allclose(length, ground.geod.inv(lon[0], lat[0], lon[1], lat[1])[2] / 100, rtol=1e-5)

@@ -122,16 +122,6 @@ def test_a_sparse_raster_of_more_than_a_hundred_gigabytes_is_read_by_windows(tmp
     scene = scene_of(path)
     assert same(scene.read(window=((512, 532), (1024, 1054)))[..., 0], PIXELS)
     assert np.isnan(scene.read(window=((10**5, 10**5 + 9), (0, 9)))).all()
-    landslides = LandslideMap.open(path)
-    for read_all in (scene.read, landslides.read, landslides.points):
-        with pytest.raises(SceneReadError, match="memory"):
-            read_all()
-
-
-def test_a_map_of_more_blocks_than_can_be_looked_at_is_refused(tmp_path):
-    (tmp_path / "a.tif").write_bytes(tiff(16, 2**31 - 1, rows_per_strip=1, offsets=(0,), counts=(0,)))
-    with pytest.raises(SklandslideError, match=r"has 2147483647 blocks of 1 x 16 pixels; a map has up to 2097152"):
-        LandslideMap.open(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])

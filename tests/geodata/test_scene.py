@@ -118,15 +118,6 @@ def test_bands_shifted_by_whole_pixels_are_copied(tmp_path):
             assert same(scene.read("Blue", ((r0, r1), (c0, c1)))[..., 0], expected[r0:r1, c0:c1])
 
 
-def test_a_band_that_covers_a_part_is_nan_elsewhere(tmp_path):
-    write(tmp_path / "red.tif", np.zeros((60, 60), np.float32))
-    write(tmp_path / "dem.tif", np.full((10, 10), 5, np.float32), transform=Affine(30, 0, X0 + 300, 0, -30, Y0))
-    heights = Scene.from_files({"Red": tmp_path / "red.tif", "DEM": tmp_path / "dem.tif"}).read("DEM")[..., 0]
-    assert (heights[:30, 30:] == 5).all()
-    assert np.isnan(heights[:, :30]).all()
-    assert np.isnan(heights[30:]).all()
-
-
 def test_nearest_repeats_and_average_averages(tmp_path):
     rng = np.random.default_rng(0)
     fine, coarse = rng.normal(size=(30, 36)).astype(np.float32), rng.normal(size=(10, 12)).astype(np.float32)
@@ -196,11 +187,6 @@ def test_zeros_are_nodata_only_where_declared(tmp_path):
     files = {"Red": path, "Blue": path}
     both = Scene.from_files(files, nodata={"Blue": 0}).read()
     assert np.isnan(both).sum(axis=(0, 1)).tolist() == [0, 1]
-
-
-def test_a_raster_of_nothing_but_nodata_reads_as_nan(tmp_path):
-    path = write(tmp_path / "a.tif", np.zeros((4, 5), np.uint8), nodata=0)
-    assert missing(path).all()
 
 
 def test_a_file_can_hold_several_bands(tmp_path):
@@ -378,23 +364,6 @@ def test_a_new_mask_beside_the_file_is_a_change(tmp_path):
         old.read()
 
 
-def test_looking_at_a_raster_in_qgis_is_no_change(tmp_path):
-    path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8))
-    old = Scene.from_files({"Red": path})
-    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
-    assert Scene.from_files({"Red": path}) == old
-    old.read()
-
-
-def test_a_relative_path_is_kept_whole(tmp_path, monkeypatch):
-    write(tmp_path / "a.tif", PIXELS.astype(np.uint8))
-    monkeypatch.chdir(tmp_path)
-    scene = Scene.from_files({"Red": "a.tif"})
-    monkeypatch.chdir("/")
-    assert scene.files == (str(tmp_path / "a.tif"),)
-    assert scene.read().shape == (2, 3, 1)
-
-
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
 def test_no_file_stays_open(mixed):
     scene = Scene.from_files(mixed)
@@ -414,8 +383,8 @@ def test_eight_threads_read_the_same(mixed):
 
     filters = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(build_and_read, windows * 3))
-    assert all(same(a, b) for a, b in zip(got, expected * 3, strict=True))
+        got = list(pool.map(build_and_read, windows * 2))
+    assert all(same(a, b) for a, b in zip(got, expected * 2, strict=True))
     assert warnings.filters == filters
 
 
@@ -445,16 +414,6 @@ def test_a_crop_is_what_is_read(mixed):
     assert cropped.files == ()
 
 
-def test_a_crop_keeps_the_derived_slope_up_to_its_edges():
-    heights = np.random.default_rng(0).normal(scale=20, size=(20, 20))
-    scene = Scene.from_arrays({"DEM": heights}, transform=TRANSFORM, crs=UTM)
-    cropped = scene.crop(((5, 15), (6, 12)))
-    assert same(cropped.read("Slope"), scene.read("Slope")[5:15, 6:12])
-    twice = cropped.crop(((1, 3), (2, 4)))
-    assert same(twice.read(), scene.read()[6:8, 8:10])
-    assert twice == scene.crop(((6, 8), (8, 10)))
-
-
 def test_a_crop_can_keep_some_bands(mixed):
     scene = Scene.from_files(mixed, units={"VV_after": "linear"})
     assert scene.crop(((0, 2), (0, 2)), "Red").bands == ("Red",)
@@ -467,15 +426,6 @@ def test_a_crop_can_keep_some_bands(mixed):
 
 
 # Errors
-
-
-@pytest.mark.parametrize("content", [b"", b"II*\x00garbage"], ids=["empty", "TIFF's first bytes"])
-def test_what_is_no_raster_is_refused(tmp_path, content):
-    with pytest.raises(SceneReadError, match=r"nowhere\.tif cannot be opened: no such file.*Check the path"):
-        Scene.from_files({"Red": tmp_path / "nowhere.tif"})
-    (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(SceneReadError, match=r"a\.tif cannot be opened as a raster: .*such as a GeoTIFF"):
-        Scene.from_files({"Red": tmp_path / "a.tif"})
 
 
 def test_a_truncated_file_is_refused_before_it_is_read(tmp_path):
@@ -545,19 +495,6 @@ def test_bands_that_share_one_pixel_are_taken(tmp_path):
     assert np.isnan(read).sum() == 5
 
 
-def test_a_band_that_the_file_does_not_have(tmp_path):
-    path = write(tmp_path / "a.tif", PIXELS * 1.0)
-    for index in (0, 2, -1):
-        with pytest.raises(SceneError, match=rf"has 1 band\(s\); there is no band {index}\. Count from 1"):
-            Scene.from_files({"A": (path, index)})
-
-
-def test_complex_rasters_are_refused(tmp_path):
-    path = write(tmp_path / "a.tif", PIXELS.astype(np.complex64))
-    with pytest.raises(SceneError, match=r"complex numbers \(complex64\).*detected intensity"):
-        Scene.from_files({"VV_after": path})
-
-
 @pytest.fixture(params=["files", "arrays"])
 def make(request, tmp_path):
     """Build a scene of bands VV_after and DEM, or of those given, by either way."""
@@ -577,8 +514,6 @@ BOTH = ("VV_after", "DEM")
 @pytest.mark.parametrize(
     ("bands", "options", "message"),
     [
-        (["VV after"], {}, r"cannot name a band.*Rename"),
-        ([3], {}, r"cannot name a band.*Rename"),
         ([], {}, r"at least one band\. Give \{'VV_before'"),
         (BOTH, {"units": {"VV_afer": "dB"}}, "units names VV_afer, but the scene's bands are VV_after, DEM"),
         (BOTH, {"nodata": {"VV_afer": 0}}, "nodata names VV_afer, but the scene's bands are VV_after, DEM"),
@@ -591,12 +526,6 @@ BOTH = ("VV_after", "DEM")
 def test_what_is_said_of_the_bands_is_checked(make, bands, options, message):
     with pytest.raises(BandError, match=message):
         make(bands, **options)
-
-
-@pytest.mark.parametrize("bands", [["a.tif"], "a.tif", None])
-def test_bands_are_given_by_name(bands):
-    with pytest.raises(BandError, match=r"Give \{'VV_before'"):
-        Scene.from_files(bands)
 
 
 @pytest.mark.parametrize(
@@ -629,14 +558,6 @@ def test_an_array_is_2d_and_real(array):
 def test_arrays_share_a_shape():
     with pytest.raises(SceneError, match=r"'B' has shape \(3, 2\) and band 'A' \(2, 3\).*Scene\.from_files"):
         Scene.from_arrays({"A": np.zeros((2, 3)), "B": np.zeros((3, 2))}, transform=TRANSFORM)
-
-
-def test_a_window_off_the_grid_is_refused(make):
-    for window in (((0, 3), (0, 3)), rasterio.windows.Window(1, 0, 3, 2), Window(-1, 0, 1, 1)):
-        with pytest.raises(SceneError, match=r"does not lie on the grid of 2 rows and 3 columns\. Clip"):
-            make().read(window=window)
-        with pytest.raises(SceneError, match="does not lie on the grid"):
-            make().crop(window)
 
 
 def test_a_band_that_the_scene_does_not_have(make):

@@ -10,7 +10,7 @@ from rasters import UTM, centres, grid_of, random_windows, same, write
 
 from sklandslide import Scene
 from sklandslide.geodata.grid import Window
-from sklandslide.geodata.terrain import metres_per_unit, slope_degrees
+from sklandslide.geodata.terrain import metres_per_unit
 
 NORTH_UP = Affine(10, 0, 600_000, 0, -10, 4_740_000)
 ROTATED = Affine(8.66, 5, 600_000, 5, -8.66, 4_740_000)
@@ -51,13 +51,6 @@ def test_slope_does_not_depend_on_the_datum_of_heights_or_on_their_sign():
     assert (slope(np.full((20, 20), 77.0), grid) == 0).all()
 
 
-def test_oblong_pixels_of_a_turned_grid():
-    # x = 20 col + 5 row, y = 4 col - 10 row: a plane rising 1 in x and 2 in y
-    grid = grid_of(None, Affine(20, 5, 0, 4, -10, 0), (5, 6))
-    x, y = centres(grid)
-    assert slope(x + 2 * y, grid) == pytest.approx(np.full((5, 6), np.degrees(np.arctan(np.sqrt(5)))), rel=1e-5)
-
-
 @pytest.mark.parametrize(
     ("crs", "transform"),
     [
@@ -92,15 +85,6 @@ def test_a_hole_is_a_hole_and_spreads_to_its_eight_neighbours_only(hole):
     assert np.array_equal(missing, expected)
 
 
-def test_nodata_in_the_dem_are_no_heights():
-    z = np.full((9, 9), 100.0)
-    z[4, 4] = -9999
-    scene = Scene.from_arrays({"DEM": z}, transform=NORTH_UP, crs=UTM, nodata={"DEM": -9999})
-    s = scene.read("Slope")[..., 0]
-    assert np.isnan(s).sum() == 9
-    assert np.nanmax(s) == 0
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2)])
 def test_small_rasters_have_a_slope(shape):
     grid = grid_of(None, Affine(10, 0, 0, 0, -10, 0), shape)
@@ -132,10 +116,6 @@ def test_a_slope_band_that_is_given_is_kept():
     assert (scene.read("Slope") == 12.5).all()
 
 
-def test_there_is_no_slope_without_a_dem():
-    assert Scene.from_arrays({"Red": np.eye(4)}, transform=NORTH_UP).bands == ("Red",)
-
-
 @pytest.mark.parametrize("lat", [-42.0, 0.0, 60.0])
 def test_the_length_of_a_degree_is_the_ellipsoids(lat):
     grid = grid_of("EPSG:4326", Affine(1e-3, 0, 20, 0, -1e-3, lat + 5e-4), (1, 1))
@@ -154,11 +134,3 @@ def test_a_local_site_system_has_a_slope(wkt, metres):
     grid = grid_of(wkt, Affine(10, 0, 0, 0, -10, 0), (5, 5))
     x, _ = centres(grid)
     assert slope(x, grid) == pytest.approx(np.full((5, 5), np.degrees(np.arctan(1 / metres))), rel=1e-5)
-
-
-def test_slope_degrees_asks_for_a_ring_and_gives_the_window():
-    grid = grid_of(None, Affine(10, 0, 0, 0, -10, 0), (50, 50))
-    z = np.random.default_rng(0).normal(size=(50, 50))
-    out = slope_degrees(z[9:16, 19:25], grid, Window(10, 20, 5, 4))
-    assert out.dtype == np.float32
-    assert out == pytest.approx(brute_force_horn(z, 10, 10)[10:15, 20:24], rel=1e-5)

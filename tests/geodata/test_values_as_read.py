@@ -2,22 +2,10 @@
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
-from rasters import TRANSFORM, same, write
+from rasters import TRANSFORM, write
 
 from sklandslide import Scene
-
-
-@pytest.mark.parametrize("dtype", ["int16", "float32"])
-def test_a_tag_of_scale_and_offset_is_applied_to_values_and_not_to_nodata(tmp_path, dtype):
-    """Nodata, tagged or declared, are stored values: 0 is not the value that 0 stands for."""
-    stored = np.arange(-10, 40, dtype=dtype).reshape(5, 10)
-    with rasterio.open(write(tmp_path / "dem.tif", stored, nodata=0), "r+") as file:
-        file.scales, file.offsets = (0.5,), (100.0,)
-    read = Scene.from_files({"DEM": tmp_path / "dem.tif"}, nodata={"DEM": 7}).read("DEM")[..., 0]
-    expected = np.where((stored == 0) | (stored == 7), np.nan, stored * 0.5 + 100).astype(np.float32)
-    assert same(read, expected)
 
 
 @pytest.mark.parametrize("shift", [(0.5, 0.5), (0.25, -0.4), (-0.1, 0.02), (7.5, -3.01)])

@@ -95,15 +95,13 @@ class TestPrint:
         assert {"Landslide inventory", ax.get_xlabel(), ax.get_ylabel()} <= texts
         assert ("N" in texts) == (place[1] is not None)
 
-    @pytest.mark.parametrize("shape", [(40, 40), (10, 60), (60, 10), (400, 20), (20, 400), (1, 1)])
-    @pytest.mark.parametrize(("width", "options"), [(3.4, {"background": None}), (7.0, {})], ids=["narrow", "wide"])
-    def test_legible_whatever_the_shape(self, shape, width, options, monkeypatch):
-        grid = grid_of(UTM, 32654, shape)
-        if shape == (1, 1):
-            ax = plot_map(grid, [[0.7]], [[True]], width=width)
-        else:
-            ax = figure_2(grid, width=width, **options)
+    @pytest.mark.parametrize("shape", [(10, 60), (60, 10), (400, 20), (20, 400)])
+    def test_legible_whatever_the_shape(self, shape, monkeypatch):
+        ax = figure_2(grid_of(UTM, 32654, shape), width=3.4, background=None)
         assert_legible(ax.figure, monkeypatch)
+
+    def test_a_map_of_one_pixel(self, monkeypatch):
+        assert_legible(plot_map(grid_of(UTM, 32654, (1, 1)), [[0.7]], [[True]]).figure, monkeypatch)
 
     def test_room_for_a_title(self, monkeypatch):
         ax = figure_2(grid_of(UTM, 32654), width=3.4)
@@ -128,8 +126,7 @@ class TestPrint:
         with plt.style.context(style):
             assert_legible(figure_2(grid_of(UTM, 32654), width=3.4).figure, monkeypatch)
 
-    @pytest.mark.parametrize("rows", [slice(20), slice(-20, None)])
-    @pytest.mark.parametrize("cols", [slice(20), slice(-20, None)])
+    @pytest.mark.parametrize(("rows", "cols"), [(slice(20), slice(20)), (slice(-20, None), slice(-20, None))])
     def test_bar_and_arrow_keep_off_the_landslides(self, rows, cols):
         grid = grid_of(UTM, 32654, (60, 60))
         red = np.zeros(grid.shape, bool)
@@ -141,9 +138,7 @@ class TestPrint:
             on_map = grid.rowcol([[x0, y1], [x1, y0]]).astype(int)
             assert not red[on_map[0, 0] : on_map[1, 0] + 1, on_map[0, 1] : on_map[1, 1] + 1].any()
 
-    @pytest.mark.parametrize(
-        "epsg, x, y", [(32654, 5e5, 4.7e6), (2263, 1e6, 2e5), (4326, 10.0, 60.0), (3857, 1e6, 8.4e6)]
-    )
+    @pytest.mark.parametrize("epsg, x, y", [(2263, 1e6, 2e5), (4326, 10.0, 60.0), (3857, 1e6, 8.4e6)])
     def test_the_bar_is_as_long_as_it_says(self, epsg, x, y):
         """Against geodesics, at the middle of the map."""
         size = 1e-4 if epsg == 4326 else 20
@@ -159,11 +154,6 @@ class TestPrint:
         ax = figure_2(grid_of(UTM, 32654), scale_bar=False, north_arrow=False)
         assert furniture(ax) == [None, None]
         assert furniture(figure_2(grid_of(UTM, None))) == [None, None]
-
-    @pytest.mark.parametrize("width", [1.9, 101, np.nan])
-    def test_widths_that_are_none(self, width):
-        with pytest.raises(ValueError, match=r"width=.*Give 7"):
-            figure_2(grid_of(UTM, 32654), width=width)
 
 
 def furniture(ax):
@@ -182,11 +172,9 @@ def arrow_on_paper(ax):
 
 
 class TestNorth:
-    @pytest.mark.parametrize("x, y, epsg", [(780_000, 7e6, 32654), (220_000, 7e6, 32654), (780_000, 4e6, 32754)])
-    @pytest.mark.parametrize("rotation", [0, 25])
-    def test_convergence_of_utm(self, x, y, epsg, rotation):
-        pixels = rotated(x, y, rotation, 20)
-        grid = grid_of(pixels, epsg)
+    @pytest.mark.parametrize("x, y, epsg", [(780_000, 7e6, 32654), (220_000, 4e6, 32754)])
+    def test_convergence_of_utm(self, x, y, epsg):
+        grid = grid_of(rotated(x, y, 25, 20), epsg)
         at = grid.xy(*np.divide(grid.shape, 2))
         longitude, latitude = pyproj.Proj(epsg)(*at, inverse=True)
         # Meridian convergence of the transverse Mercator projection, zone 54's middle being 141 degrees east.
@@ -338,7 +326,6 @@ class TestPalettes:
         assert rim.get_sizes()[0] > points.get_sizes()[0]
         np.testing.assert_array_equal(rim.get_offsets(), points.get_offsets())
 
-    @pytest.mark.parametrize("palette", ["colourblind", None])
-    def test_palettes_that_are_none(self, palette):
-        with pytest.raises(ValueError, match=r"palette=.* is none of 'paper', 'colorblind'\. Choose"):
-            figure_2(grid_of(UTM, 32654), palette=palette)
+    def test_palettes_that_are_none(self):
+        with pytest.raises(ValueError, match=r"palette='colourblind' is none of 'paper', 'colorblind'\. Choose"):
+            figure_2(grid_of(UTM, 32654), palette="colourblind")
