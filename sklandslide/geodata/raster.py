@@ -133,11 +133,7 @@ class FileBand:
         return repr((self.path, self.index, self.nodata, self.stamp))
 
     def read(self, window: Window) -> np.ndarray:
-        if stamp_of(self.files) != self.stamp:
-            raise SceneReadError(
-                f"{self.path} was changed or removed after the scene was built from it, or a file that belongs to it. "
-                "Build the scene again, so that old and new pixels are not mixed."
-            )
+        self._check_unchanged()
         where = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
         advice = "The file may be truncated or damaged; copy or download it again."
         with faults_of(self.path, f" at {window}", advice), keeping_open():
@@ -150,7 +146,15 @@ class FileBand:
             if dataset.mask_flag_enums[self.index - 1] not in _NO_MASK:
                 masks.append(dataset.read_masks(self.index, window=where) != 0)
             scale = dataset.scales[self.index - 1], dataset.offsets[self.index - 1]
-            return _as_float(values, self.nodata, masks, scale)
+        self._check_unchanged()  # while it was read
+        return _as_float(values, self.nodata, masks, scale)
+
+    def _check_unchanged(self) -> None:
+        if stamp_of(self.files) != self.stamp:
+            raise SceneReadError(
+                f"{self.path} was changed or removed after the scene was built from it, or a file that belongs to it. "
+                "Build the scene again, so that old and new pixels are not mixed."
+            )
 
 
 @dataclass(frozen=True, eq=False)
