@@ -22,6 +22,7 @@ from sklearn.base import clone
 
 from sklandslide import Scene
 from sklandslide.exceptions import BandError, SceneError, SceneReadError
+from sklandslide.geodata import raster as rasters
 from sklandslide.geodata.grid import Window
 
 X0, Y0 = TRANSFORM.c, TRANSFORM.f
@@ -332,6 +333,19 @@ def test_equal_scenes_are_equal_and_any_difference_tells(tmp_path):
     assert first == Scene.from_files({"Red": (path, 1)}, resampling="bilinear")
     assert first != Scene.from_files({"Red": (path, 2)})
     assert first != Scene.from_files({"Red": path}, resampling="cubic")
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.tif", PIXELS.astype(np.uint8))
+    scene, opened = Scene.from_files({"Red": path}), rasters._Files.dataset
+
+    def changing(self, band):
+        os.utime(path, (1, 1))
+        return opened(self, band)
+
+    monkeypatch.setattr(rasters._Files, "dataset", changing)
+    with pytest.raises(SceneReadError, match=r"a\.tif was changed"):
+        scene.read()
 
 
 def test_a_file_that_was_rewritten_is_another_scene_and_the_old_one_says_so(tmp_path):
