@@ -17,7 +17,7 @@ import numpy as np
 from ..exceptions import SklandslideError
 from ..geodata import Grid
 from .tiles import TileLayout
-from .writer import BLOCK, UNFINISHED, clear_errors, publish, write_geotiff
+from .writer import BLOCK, clear_errors, publish, write_geotiff
 
 __all__ = ["UnfinishedMap"]
 
@@ -108,7 +108,7 @@ class UnfinishedMap:
     def _begin(self) -> None:
         """Find the tiles that can be used."""
         for name in os.listdir(self.folder):
-            if name.endswith(UNFINISHED):  # left by a call that was ended
+            if name.endswith(".part"):  # left by a call that was ended
                 os.remove(self._file(name))
         if not self._is_ours():
             self._write("key.json", json.dumps(self._key).encode())
@@ -184,7 +184,7 @@ class UnfinishedMap:
 
     def _part(self) -> str:
         """A name for a file while it is written."""
-        return self._file(f"{secrets.token_hex(8)}{UNFINISHED}")
+        return self._file(f"{secrets.token_hex(8)}.part")
 
     def _tile(self, number: int) -> str:
         return f"{number:06d}.tile"

@@ -208,11 +208,6 @@ def _decoded(data: bytes) -> dict[str, Any]:
 def _check_archive(data: bytes) -> None:
     """Refuse damage, and members that unfold to more than the file has, or are no plain arrays."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if archive.comment.startswith(b"sklandslide model, format 1, written by "):
-            old = archive.comment.split()[6].decode("ascii", "replace")
-            raise ModelFileError(
-                f"it was written by sklandslide {old}, whose files are no longer read. Use that version"
-            )
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ModelFileError("it is compressed, and what it unfolds to has no bound")
