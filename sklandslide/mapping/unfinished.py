@@ -31,15 +31,8 @@ class UnfinishedMap:
 
     A tile is written under another name and moved, so it is there as a whole or not at all. Its checksum covers the key
     and its number too: what was damaged, or belongs to another map or place, does not count. While one process works on
-    a map no other can, where the file system has locks.
-
-    Parameters
-    ----------
-    path : str
-        Of the map.
-    layout : TileLayout
-    key : mapping of str to JSON values
-        Everything that the map's values depend on, by a name that can be told to the user.
+    a map no other can, where the file system has locks. The key is everything that the map's values depend on, by names
+    that can be told to the user.
     """
 
     def __init__(self, path: str, layout: TileLayout, key: Mapping[str, Any]) -> None:

@@ -195,11 +195,9 @@ def _state(network: keras.Sequential) -> list[keras.Variable]:
 
 def _architecture(network: keras.Sequential) -> list:
     """Layers with their options, but for what their first weights and dropout are drawn from."""
-    return [network.input_shape[1:], *([type(layer).__name__, _options(layer)] for layer in _trunk(network))]
-
-
-def _options(layer: keras.layers.Layer) -> dict[str, Any]:
-    return {name: value for name, value in layer.get_config().items() if not name.endswith(_NOT_ARCHITECTURE)}
+    configs = [layer.get_config() for layer in _trunk(network)]
+    kept = [{k: v for k, v in config.items() if not k.endswith(_NOT_ARCHITECTURE)} for config in configs]
+    return [network.input_shape[1:], *kept]
 
 
 def _copied(network: keras.Sequential) -> keras.Sequential:

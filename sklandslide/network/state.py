@@ -52,13 +52,7 @@ def packed(network: Any) -> dict[str, Any]:
 
 
 def unpacked(state: Any) -> Any:
-    """The network of `packed`, built by `build_cnn` after its arrays were checked.
-
-    Raises
-    ------
-    ValueError
-        If they are not those of such a network.
-    """
+    """The network of `packed`, built by `build_cnn` after its arrays were checked; a ValueError if they are wrong."""
     if not isinstance(state, dict) or set(state) != {*_SIZES, *_OTHERS}:
         raise ValueError(
             "The network is not kept as numbers and arrays: it was written by an earlier version of sklandslide, or by "

@@ -222,13 +222,7 @@ def _check_archive(data: bytes) -> None:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Write a file under another name in the same folder, and move it: it is there when it is whole.
-
-    Raises
-    ------
-    ModelFileError
-        If it cannot be written. Nothing is left behind.
-    """
+    """Write a file under another name in the same folder, and move it: it is there when it is whole."""
     part = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:
