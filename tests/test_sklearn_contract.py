@@ -15,12 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
-    StratifiedKFold,
     TunedThresholdClassifierCV,
-    cross_val_predict,
     cross_val_score,
     cross_validate,
-    train_test_split,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
@@ -180,15 +177,6 @@ def test_an_integer_cv_gives_stratified_folds(data):
     np.testing.assert_array_equal(cross_val_score(pipe, X, y, cv=3), out["test_score"])
 
 
-def test_train_test_split_stratifies_locations(data):
-    X, y = data
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
-    assert isinstance(X_train, Locations) and (len(X_train), len(X_test)) == (48, 16)
-    assert y_test.mean() == pytest.approx(y_train.mean(), abs=0.05)
-    both = np.concatenate([X_train.xy, X_test.xy])
-    assert {tuple(xy) for xy in both} == {tuple(xy) for xy in X.xy}
-
-
 def test_calibration(data):
     X, y = data
     calibrated = CalibratedClassifierCV(pipeline(), method="sigmoid", cv=3).fit(X, y)
@@ -231,18 +219,6 @@ def test_stacking_of_composites_and_patch_sizes(data):
     # The colours tell nothing here, and out of fold the final estimator sees that.
     radar, colour = stack.final_estimator_.coef_[0]
     assert radar > 3 * abs(colour)
-
-
-def test_cross_val_predict_is_fitting_by_hand(data):
-    X, y = data
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    got = cross_val_predict(pipeline(), X, y, cv=folds, method="predict_proba")
-    assert got.shape == (64, 2)
-    train, test = next(iter(folds.split(X, y)))
-    by_hand = pipeline().fit(X[train], y[train]).predict_proba(X[test])
-    np.testing.assert_allclose(got[test], by_hand, atol=1e-6)
-    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-5)
-    assert np.mean(got.argmax(axis=1) == y) > 0.9
 
 
 def test_clone_keeps_parameters_and_forgets_the_rest(fitted):

@@ -148,8 +148,7 @@ def _crossings(start: np.ndarray, end: np.ndarray, length: int) -> tuple[np.ndar
 
 def _map_area(grid: Grid) -> float:
     """Area of a pixel in square map units."""
-    t = grid.transform
-    return abs(t.a * t.e - t.b * t.d)
+    return abs(grid.transform.determinant)
 
 
 def _block_areas(grid: Grid, block: Window) -> np.ndarray:

@@ -304,7 +304,7 @@ class LandslideMap(ProbabilityRaster):
             frame = geopandas.GeoDataFrame(
                 {"id": np.arange(1, len(geometries) + 1)},
                 geometry=list(geometries),
-                crs=vectors.crs_text(self.grid),
+                crs=self.grid.crs,
             )
             layers["inventory"] = frame, "MultiPolygon"
         return vectors.write_gpkg(path, layers, overwrite)

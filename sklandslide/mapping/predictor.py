@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import closing
 from importlib.metadata import version
 from numbers import Integral
@@ -171,7 +170,6 @@ class SlidingWindowPredictor(BaseEstimator):
         tags = {"VERSION": __version__, "PATCH_SIZE": patch_size, "STEP": self.step, "POSITIVE": label}
         tags |= {"ENGINE": engine.name}
         with UnfinishedMap(path, layout, self._key(scene, engine, str(label))) as unfinished:
-            check_output(path, overwrite, scene.files)  # again: another process may have made it before our turn
             self._compute(engine, TileSource(scene, task, layout), unfinished)
             made = unfinished.publish(grid, tags, overwrite)
         if not made:
@@ -199,9 +197,7 @@ class SlidingWindowPredictor(BaseEstimator):
     def _key(self, scene: Any, engine: WindowEngine | SharedEngine, label: str) -> dict[str, Any]:
         """Everything that the values of the map depend on, by the name that the user is told."""
         return {
-            # Size and age can be the same of two files; this is different even then. Files that were restored from a
-            # backup differ in it too, and all that costs is to begin anew.
-            "scene": [scene.fingerprint, *(os.stat(p).st_ctime_ns for p in scene.files if os.path.exists(p))],
+            "scene": scene.fingerprint,
             "estimator": digest_of(self.estimator),
             "patch size": engine.task.patch_size,
             "step": self.step,
@@ -211,40 +207,35 @@ class SlidingWindowPredictor(BaseEstimator):
         }
 
     def _choose_engine(self, task: MapTask) -> WindowEngine | SharedEngine:
-        reason = None if self.method == "window" else why_not_shared(self.estimator, task.patch_size)
+        asked = "method='window' was asked for" if self.method == "window" else None
+        reason = asked or why_not_shared(self.estimator, task.patch_size)
         if self.method == "shared" and reason:
             raise SklandslideError(f"method='shared' would not be exact: {reason}. Use method='auto' or 'window'.")
-        if self.method == "window":
-            reason = "method='window' was asked for"
         engine = WindowEngine(task) if reason else SharedEngine(task)
         if self.method == "auto" and engine.name == "shared" and engine.side == 1:
             reason = f"windows {task.step} pixels apart share so little that it would be no faster"
             engine = WindowEngine(task)
-        if reason is None:
-            _log.info("Mapping by shared computation, patch size %d, step %d.", task.patch_size, self.step)
-        else:
-            by = engine.runtime or type(self.estimator).__name__
-            text = "Mapping window by window (%s), patch size %d, step %d: %s."
-            _log.info(text, by, task.patch_size, self.step, reason)
+        how = "by shared computation" if reason is None else f"window by window ({reason})"
+        by = engine.runtime or type(self.estimator).__name__
+        _log.info("Mapping %s with %s, patch size %d, step %d.", how, by, task.patch_size, self.step)
         self.engine_reason_ = reason
         return engine
 
     def _find_patch_size(self) -> int:
         sizes = {patch_side(sampler) for sampler in fitted_parts(self.estimator, PatchSampler)}
-        if self.patch_size is not None:
-            if self.patch_size < max(sizes, default=0):
-                raise SklandslideError(
-                    f"patch_size={self.patch_size} of the windows is smaller than the patches of {max(sizes)} pixels "
-                    "that the estimator's PatchSampler was fitted with and cuts: a window has to hold them. Leave "
-                    "patch_size out, or fit the estimator with smaller patches."
-                )
-            return int(self.patch_size)
-        if not sizes:
+        if self.patch_size is None and not sizes:
             raise SklandslideError(
                 f"{type(self.estimator).__name__} holds no fitted PatchSampler, so the size of its windows is unknown. "
                 "Put a PatchSampler into the pipeline, or pass patch_size=."
             )
-        return max(sizes)
+        if self.patch_size is None:
+            return max(sizes)
+        if sizes and self.patch_size < max(sizes):
+            raise SklandslideError(
+                f"patch_size={self.patch_size} of the windows is smaller than the patches of {max(sizes)} pixels that "
+                "the estimator's PatchSampler cuts. Leave patch_size out, or fit the estimator with smaller patches."
+            )
+        return int(self.patch_size)
 
     def _find_column(self) -> tuple[int, Any]:
         classes = self.estimator.classes_.tolist()

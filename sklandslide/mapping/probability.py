@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,14 +11,11 @@ import numpy as np
 
 from ..exceptions import SceneReadError
 from ..geodata import FileBand, Grid, Window, faults_of, open_raster
-from .writer import UNFINISHED
 
 __all__ = ["ProbabilityRaster"]
 
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
-# Digits of a number of pixels.
-_DIGITS = 9
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,11 +53,6 @@ class ProbabilityRaster:
             If the file has no place on the map.
         """
         band = FileBand.open(path)
-        if band.path.endswith(UNFINISHED):
-            raise SceneReadError(
-                f"{band.path} is what is left of a map that was not finished. Make the map again: the same call goes "
-                "on where it stopped."
-            )
         with faults_of(band.path), open_raster(band.path) as dataset:
             if dataset.count != 1 or np.dtype(dataset.dtypes[0]).kind != "f":
                 raise SceneReadError(
@@ -138,9 +131,8 @@ def _whole_number(tags: dict[str, str], name: str, path: str) -> int | None:
     text = tags.get(name)
     if text is None:
         return None
-    if len(text) > _DIGITS or not (text.isascii() and text.isdecimal()) or int(text) < 1:
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
         raise SceneReadError(
-            f"{path} has the tag {name}={text[:80]!r}; it records a number of pixels, 1 or more. Make "
-            "the map again, or remove the tag (GDAL: gdal_edit -mo)."
+            f"{path} has the tag {name}={text[:80]!r}; it records a number of pixels, 1 or more. Make the map again."
         )
     return int(text)

@@ -13,17 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..features import PatchSampler, cores
+from ..network import require_own
 from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
 from .tiles import Crew, MapTask
 
 __all__ = ["SharedEngine", "why_not_shared"]
 
-# Layers and activations that act on each value or pixel by itself, so that they commute with cutting out windows.
-_POINTWISE_LAYERS = ("Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "ELU")
-_POINTWISE = frozenset({"linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid",
-                        "softplus", "softsign", "hard_sigmoid", "exponential"})  # fmt: skip
-_INERT = ("InputLayer", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "ActivityRegularization")
 # The maps that are alive at once take so many bytes at the most. More of them fall out of the processor's caches.
 _LIVE_BYTES = 36 << 20
 # What a call of the graph costs by itself, in multiply-adds; and so many windows that this hardly counts.
@@ -36,17 +32,14 @@ class _Chain:
     """A network taken apart: layers that are shared, and those that each window goes through by itself."""
 
     bands: int
-    shared: tuple[Any, ...]
+    normalise: Any  # or None
+    convolutions: tuple[Any, ...]  # each with its pooling
     dense: tuple[Any, ...]
 
     @property
     def kinds(self) -> list[str]:
         """The layers that look at neighbours, as `axis_plan` takes them."""
-        return [
-            layer.padding if type(layer).__name__ == "Conv2D" else "pool"
-            for layer in self.shared
-            if type(layer).__name__ in ("Conv2D", "MaxPooling2D")
-        ]
+        return [kind for layer in self.convolutions for kind in (layer.padding, "pool")]
 
 
 def why_not_shared(estimator: Any, patch_size: int) -> str | None:
@@ -57,8 +50,13 @@ def why_not_shared(estimator: Any, patch_size: int) -> str | None:
     sampler = next(step for step in pipeline if isinstance(step, PatchSampler))
     if sampler.patch_size != patch_size:
         return f"the windows have {patch_size} pixels and the network's patches {sampler.patch_size}"
-    chain = _take_apart(pipeline[-1].model_)
-    return chain if isinstance(chain, str) else None
+    network = pipeline[-1].model_
+    require_own(network)
+    if any(layer.name == "resample" for layer in network.layers):
+        return (
+            "patches are resampled to the network's input size (LandslideCNN(input_size=None) takes them as they are)"
+        )
+    return None
 
 
 class SharedEngine:
@@ -74,8 +72,6 @@ class SharedEngine:
     def __init__(self, task: MapTask) -> None:
         model = own_pipeline(task.estimator)[-1].model_  # type: ignore[index]
         chain = _take_apart(model)
-        if isinstance(chain, str):
-            raise ValueError(chain)
         self.task = task
         self.side, self.batch = _cheapest(task.patch_size, task.step, chain)
         self.plan = axis_plan(task.patch_size, task.step, chain.kinds, self.side)
@@ -114,52 +110,11 @@ class SharedEngine:
         return values
 
 
-def _take_apart(model: Any) -> _Chain | str:
-    """Split a network at its Flatten layer, or say which layer cannot be shared."""
-    names = [type(layer).__name__ for layer in model.layers]
-    if "Flatten" not in names:
-        return "the network has no Flatten layer"
-    cut = names.index("Flatten")
-    shared = []
-    for name, layer in zip(names[:cut], model.layers[:cut], strict=True):
-        if name in _INERT:
-            continue
-        reason = _not_shareable(name, layer)
-        if reason:
-            return reason
-        shared.append(layer)
-    dense = (layer for layer in model.layers[cut + 1 :] if type(layer).__name__ not in _INERT)
-    return _Chain(model.input_shape[-1], tuple(shared), tuple(dense))
-
-
-def _not_shareable(name: str, layer: Any) -> str | None:
-    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    reason = None
-    if name == "Resizing":
-        reason = (
-            "patches are resampled to the network's input size (LandslideCNN(input_size=None) takes them as they are)"
-        )
-    elif activation not in _POINTWISE:
-        reason = f"the activation {activation!r} of layer {layer.name!r} is not pointwise"
-    elif name == "Conv2D":
-        plain = layer.kernel_size == (3, 3) and layer.strides == (1, 1) and layer.dilation_rate == (1, 1)
-        if not plain or layer.groups != 1 or layer.padding not in ("same", "valid"):
-            reason = f"the convolution {layer.name!r} is not a plain one of 3 x 3 with stride 1"
-    elif name == "MaxPooling2D":
-        if layer.pool_size != (2, 2) or layer.strides != (2, 2) or layer.padding != "valid":
-            reason = f"the pooling {layer.name!r} is not of 2 x 2 with stride 2"
-    elif name not in _POINTWISE_LAYERS or not _same_at_each_pixel(name, layer):
-        reason = f"the layer {layer.name!r} ({name}) does not commute with cutting out windows"
-    return reason
-
-
-def _same_at_each_pixel(name: str, layer: Any) -> bool:
-    """Whether the numbers that a pixelwise layer works with are the same for all pixels of a window."""
-    if name == "Normalization":
-        return tuple(layer.axis) in ((-1,), (3,)) and not layer.invert
-    if name == "Rescaling":
-        return max(np.ndim(layer.scale), np.ndim(layer.offset)) <= 1
-    return True
+def _take_apart(model: Any) -> _Chain:
+    layers = {layer.name: layer for layer in model.layers}
+    convolutions = tuple(layer for name, layer in layers.items() if name.startswith("convolution_"))
+    dense = layers["dense"], layers["probabilities"]
+    return _Chain(model.input_shape[-1], layers.get("normalise"), convolutions, dense)
 
 
 def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
@@ -179,10 +134,10 @@ def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
 
 def _expense(plan: AxisPlan, side: int, chain: _Chain) -> tuple[int, int]:
     """Multiply-adds of a square, and the bytes of its maps while they are most."""
-    channels = int(chain.bands)
+    channels = chain.bands
     size = largest = plan.length**2 * channels
     operations = 0
-    filters = iter([layer.filters for layer in chain.shared if type(layer).__name__ == "Conv2D"])
+    filters = iter([layer.filters for layer in chain.convolutions])
     for step in plan.steps:
         made = 0
         if step.kind != "pool":
@@ -190,9 +145,9 @@ def _expense(plan: AxisPlan, side: int, chain: _Chain) -> tuple[int, int]:
             made = sum(step.inputs[state].count * len(taps) for state, taps in step.uses.items()) ** 2 * channels
             operations += made * inputs
         before, size = size, sum(lattice.count for lattice in step.outputs) ** 2 * channels
-        # sums of products are not kept, only their maxima, unless no pooling follows
+        # sums of products are not kept, only their maxima
         largest = max(largest, before + made + size)
-    units = chain.dense[0].units if chain.dense and hasattr(chain.dense[0], "units") else 1
+    units = chain.dense[0].units
     features = (side * len(plan.states)) ** 2 * channels
     return operations + features * units, 4 * max(largest, size + features + side**2 * units)
 
@@ -212,7 +167,8 @@ def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, 
     if key not in graphs:
 
         def squares(images):
-            return square_probabilities(images, chain.shared, chain.dense, plan, side)[..., task.column]
+            images = images if chain.normalise is None else chain.normalise(images)
+            return square_probabilities(images, chain.convolutions, chain.dense, plan, side)[..., task.column]
 
         images = tf.TensorSpec((batch, plan.length, plan.length, chain.bands), tf.float32)
         graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images)

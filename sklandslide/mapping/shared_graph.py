@@ -16,45 +16,23 @@ from .states import AxisPlan, Step
 
 Maps = Mapping[tuple[int, int], Any]
 
-# Activations that never fall: the largest of four activations is the activation of the largest.
-_MONOTONE = frozenset({"linear", "relu", "relu6", "leaky_relu", "elu", "selu", "tanh", "sigmoid", "softplus",
-                       "softsign", "hard_sigmoid", "exponential"})  # fmt: skip
 
-
-def square_probabilities(images: Any, shared: tuple, dense: tuple, plan: AxisPlan, side: int) -> Any:
+def square_probabilities(images: Any, convolutions: tuple, dense: tuple, plan: AxisPlan, side: int) -> Any:
     """Probabilities of squares of `side` x `side` windows, (squares, side, side, n_classes).
 
     The images are (squares, length, length, bands), from the first pixel of a square's first window; the layers are
-    those before and behind the flattening, the plan is that of either axis.
+    those before (each followed by a pooling) and behind the flattening, the plan is that of either axis.
     """
     maps: Maps = {(0, 0): images}
     steps = iter(plan.steps)
-    after = None
-    for layer, following in zip(shared, (*shared[1:], None), strict=True):
-        kind = type(layer).__name__
-        if kind == "Conv2D":
-            maps, after = _convolution(maps, layer, next(steps)), _bias_and_activation(layer)
-            # pooling first leaves a quarter of the values to activate
-            if type(following).__name__ == "MaxPooling2D" and layer.activation.__name__ in _MONOTONE:
-                continue
-        elif kind == "MaxPooling2D":
-            maps = _pooling(maps, next(steps))
-        else:
-            maps = _each(maps, layer)
-        if after is not None:
-            maps, after = _each(maps, after), None
+    for layer in convolutions:
+        maps = _pooling(_convolution(maps, layer, next(steps)), next(steps))
+        # after pooling, as a quarter of the values is left then: the largest ReLU is the ReLU of the largest
+        maps = {pair: layer.activation(values + layer.bias) for pair, values in maps.items()}
     features = _gather(maps, plan)
     for layer in dense:
         features = layer(features, training=False)
     return tf.reshape(features, (-1, side, side, features.shape[-1]))
-
-
-def _each(maps: Maps, function: Callable) -> Maps:
-    return {pair: function(values) for pair, values in maps.items()}
-
-
-def _bias_and_activation(layer: Any) -> Callable:
-    return lambda values: layer.activation(values + layer.bias if layer.use_bias else values)
 
 
 def _pooling(maps: Maps, step: Step) -> Maps:

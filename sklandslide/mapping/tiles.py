@@ -44,14 +44,10 @@ class TileLayout:
         """The part of the map that each tile covers."""
         return tuple(tiles(self.shape, self.side))
 
-    @property
-    def columns(self) -> int:
-        """Tiles in a row of tiles."""
-        return -(-self.shape[1] // self.side)
-
     def touching(self, first: int, last: int) -> range:
         """Numbers of the tiles that hold the map's rows `first` to `last` - 1."""
-        return range(first // self.side * self.columns, (-(-last // self.side)) * self.columns)
+        columns = -(-self.shape[1] // self.side)
+        return range(first // self.side * columns, (-(-last // self.side)) * columns)
 
 
 class Crew:

@@ -17,7 +17,7 @@ import numpy as np
 from ..exceptions import SklandslideError
 from ..geodata import Grid
 from .tiles import TileLayout
-from .writer import BLOCK, UNFINISHED, clear_errors, publish, write_geotiff
+from .writer import BLOCK, clear_errors, publish, write_geotiff
 
 __all__ = ["UnfinishedMap"]
 
@@ -31,15 +31,8 @@ class UnfinishedMap:
 
     A tile is written under another name and moved, so it is there as a whole or not at all. Its checksum covers the key
     and its number too: what was damaged, or belongs to another map or place, does not count. While one process works on
-    a map no other can, where the file system has locks.
-
-    Parameters
-    ----------
-    path : str
-        Of the map.
-    layout : TileLayout
-    key : mapping of str to JSON values
-        Everything that the map's values depend on, by a name that can be told to the user.
+    a map no other can, where the file system has locks. The key is everything that the map's values depend on, by names
+    that can be told to the user.
     """
 
     def __init__(self, path: str, layout: TileLayout, key: Mapping[str, Any]) -> None:
@@ -108,7 +101,7 @@ class UnfinishedMap:
     def _begin(self) -> None:
         """Find the tiles that can be used."""
         for name in os.listdir(self.folder):
-            if name.endswith(UNFINISHED):  # left by a call that was ended
+            if name.endswith(".part"):  # left by a call that was ended
                 os.remove(self._file(name))
         if not self._is_ours():
             self._write("key.json", json.dumps(self._key).encode())
@@ -184,7 +177,7 @@ class UnfinishedMap:
 
     def _part(self) -> str:
         """A name for a file while it is written."""
-        return self._file(f"{secrets.token_hex(8)}{UNFINISHED}")
+        return self._file(f"{secrets.token_hex(8)}.part")
 
     def _tile(self, number: int) -> str:
         return f"{number:06d}.tile"

@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def red_points(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopanda
 
     xy = grid.xy(*(np.argwhere(red).T + 0.5))
     points = geopandas.points_from_xy(xy[:, 0], xy[:, 1])
-    return geopandas.GeoDataFrame({"probability": probability[red]}, geometry=points, crs=crs_text(grid))
+    return geopandas.GeoDataFrame({"probability": probability[red]}, geometry=points, crs=grid.crs)
 
 
 def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
@@ -51,7 +51,7 @@ def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopan
             "area_m2": ground_area(grid, areas, n_areas)[1:],
         },
         geometry=[outlines[number] for number in range(1, n_areas + 1)],
-        crs=crs_text(grid),
+        crs=grid.crs,
     )
 
 
@@ -113,8 +113,3 @@ def check_gpkg(path: Path, overwrite: bool) -> None:
     if set(os.path.abspath(path)) & set("!;\n\r\t"):
         raise SceneError(f"In {str(path)!r} an ! or ; or line break is misread by GDAL's tools. Choose another name.")
     check_output(path, overwrite)
-
-
-def crs_text(grid: Grid) -> Any:
-    """Write the CRS in a form that geopandas takes."""
-    return None if grid.crs is None else grid.crs.to_wkt()

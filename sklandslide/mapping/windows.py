@@ -87,5 +87,5 @@ def _onnx_network(task: MapTask) -> tuple[Any, str | None]:
         return None, None
     try:
         return OnnxNetwork(pipeline[-1].model_), f"ONNX Runtime {version('onnxruntime')}"
-    except (ImportError, ValueError):  # not installed, or a network of other layers
+    except ImportError:
         return None, None

@@ -146,10 +146,7 @@ class _Hasher(NumpyHasher):
 
 def _packed(task: MapTask) -> tuple[Any, str]:
     """A task as bytes, and their digest."""
-    try:
-        data = pickle.dumps(task)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        data = cloudpickle.dumps(task)  # functions of a script or notebook
+    data = cloudpickle.dumps(task)  # also functions of a script or notebook
     digest = hashlib.sha256(data).hexdigest()
     return (data if len(data) < _LARGE else np.frombuffer(data, np.uint8)), digest
 

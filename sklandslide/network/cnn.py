@@ -290,7 +290,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         start_tensorflow()
         from .programs import forward_function
 
-        forward = forward_function(self.model_, self.patch_shape_)
+        forward = forward_function(self.model_)
         out = np.empty((len(patches), len(self.classes_)), np.float32)
         for start in range(0, len(patches), _PREDICT_BATCH):
             batch = patches[start : start + _PREDICT_BATCH]

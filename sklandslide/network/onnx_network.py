@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .state import require_own
+
 __all__ = ["OnnxNetwork", "to_onnx"]
 
 # Patches in one call: the features of so many stay in the processor's caches.
@@ -37,49 +39,38 @@ def to_onnx(model: Any, *, bands_last: bool = False, metadata: Mapping[str, str]
 
     Bands come first, as ONNX Runtime computes. The weights behind the flattening are put into the order of the
     features, so that nothing is transposed between. With `bands_last` patches come as (n, rows, cols, bands) and are
-    transposed in the graph. Raises a ValueError if the network holds other layers.
+    transposed in the graph.
     """
+    require_own(model)
     graph = _Graph()
     if bands_last:
         graph.add("Transpose", perm=[0, 3, 1, 2])
-    shape: tuple[int, ...] | None = None
-    flat = False
     for layer in model.layers:
         kind = type(layer).__name__
-        if kind == "Normalization" and tuple(layer.axis) in ((-1,), (3,)) and not layer.invert:
+        if kind == "Normalization":
             # as Keras does: subtracted, then divided
             mean, variance = (
                 np.reshape(np.asarray(v, np.float32), (1, -1, 1, 1)) for v in (layer.mean, layer.variance)
             )
             graph.add("Sub", graph.constant("mean", mean))
             graph.add("Div", graph.constant("deviation", np.maximum(np.sqrt(variance), np.float32(1e-7))))
-        elif kind == "Resizing" and _stretches(layer):
+        elif kind == "Resizing":
             sizes = graph.constant("sizes", np.array([layer.height, layer.width]))
             graph.add("Resize", "", "", sizes, mode="linear", axes=[2, 3])
-        elif kind == "Conv2D" and layer.groups == 1:
-            kernel, bias = _weights(layer)
+        elif kind == "Conv2D":
+            kernel, bias = layer.get_weights()
             padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-            weights = graph.constant(f"{layer.name} kernel", kernel.transpose(3, 2, 0, 1))
-            bias_ = graph.constant(f"{layer.name} bias", bias)
-            options = {"kernel_shape": layer.kernel_size, "strides": layer.strides, "dilations": layer.dilation_rate}
-            graph.add("Conv", weights, bias_, auto_pad=padding, **options)
-            graph.activate(layer)
-        elif kind == "MaxPooling2D" and layer.padding == "valid":
+            graph.weighted("Conv", layer, kernel.transpose(3, 2, 0, 1), bias, auto_pad=padding)
+        elif kind == "MaxPooling2D":
             graph.add("MaxPool", kernel_shape=layer.pool_size, strides=layer.strides)
         elif kind == "Flatten":
             graph.add("Flatten", axis=1)
-            shape, flat = tuple(layer.input.shape[1:]), True
-        elif kind == "Dense" and flat:
-            kernel, bias = _weights(layer)
-            if shape is not None:
-                kernel = kernel.reshape(*shape, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1)
-                shape = None
-            graph.add(
-                "Gemm", graph.constant(f"{layer.name} kernel", kernel), graph.constant(f"{layer.name} bias", bias)
-            )
-            graph.activate(layer)
-        elif kind != "Dropout":
-            raise ValueError(f"The layer {layer.name!r} ({kind}) has no counterpart in ONNX here.")
+            features = layer.input.shape[1:]
+        elif kind == "Dense":
+            kernel, bias = layer.get_weights()
+            if layer.name == "dense":
+                kernel = kernel.reshape(*features, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1)
+            graph.weighted("Gemm", layer, kernel, bias)
     rows, cols, bands = model.input_shape[1:]
     taken = (rows, cols, bands) if bands_last else (bands, rows, cols)
     return graph.finished(taken, model.output_shape[-1], metadata or {})
@@ -106,12 +97,11 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, [self.at, *inputs], [name], **attributes))
         self.at = name
 
-    def activate(self, layer: Any) -> None:
-        name = layer.activation.__name__
-        if name not in ("relu", "softmax", "linear"):
-            raise ValueError(f"The activation {name!r} of layer {layer.name!r} has no counterpart in ONNX here.")
-        if name != "linear":
-            self.add({"relu": "Relu", "softmax": "Softmax"}[name])
+    def weighted(self, kind: str, layer: Any, kernel: np.ndarray, bias: np.ndarray, **attributes: Any) -> None:
+        """A node with weights, and its activation."""
+        weights = self.constant(f"{layer.name} kernel", kernel), self.constant(f"{layer.name} bias", bias)
+        self.add(kind, *weights, **attributes)
+        self.add({"relu": "Relu", "softmax": "Softmax"}[layer.activation.__name__])
 
     def finished(self, shape: tuple, n_classes: int, metadata: Mapping[str, str]) -> bytes:
         import onnx
@@ -126,14 +116,3 @@ class _Graph:
         helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model)
         return model.SerializeToString()
-
-
-def _stretches(layer: Any) -> bool:
-    """Whether a layer resamples bilinearly and does nothing else."""
-    others = ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
-    return layer.interpolation == "bilinear" and not any(getattr(layer, name, False) for name in others)
-
-
-def _weights(layer: Any) -> tuple[np.ndarray, np.ndarray]:
-    kernel, *bias = (np.asarray(w) for w in layer.get_weights())
-    return kernel, bias[0] if bias else np.zeros(kernel.shape[-1], np.float32)

@@ -21,20 +21,11 @@ import tensorflow as tf
 
 from ..features import drawn_maps, resampled
 from .build import in_float32
+from .state import require_own
 
 # Kept of each kind; those used least recently are dropped. A search seldom mixes more architectures.
 _KEPT = 8
-# The layers of `build_cnn` that a program has as its own; normalisation is an input.
-_SHARED_LAYERS = (
-    keras.layers.Resizing,
-    keras.layers.Conv2D,
-    keras.layers.MaxPooling2D,
-    keras.layers.Dropout,
-    keras.layers.Flatten,
-    keras.layers.Dense,
-)
 _NOT_ARCHITECTURE = ("_initializer", "_regularizer", "_constraint", "seed")
-_ACTIVATIONS = (keras.activations.relu, keras.activations.softmax, keras.activations.linear)
 _NUMBER = tf.TensorSpec((), tf.int64)
 _SCALING = (tf.TensorSpec((1, 1, 1, None), tf.float32),) * 2
 
@@ -155,71 +146,18 @@ def training_program(network: keras.Sequential, optimizer: Any, augmented: bool)
             del _idle[:-_KEPT]
 
 
-def forward_function(network: keras.Model, patch_shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+def forward_function(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
     """The network as one graph for batches of any length, compiled once for all networks of one architecture.
 
-    A network that is none of `build_cnn` gets a graph of its own. It is kept on the network, which leaves it behind
-    when it is pickled, as Keras does with its own.
+    It is kept on the network, which leaves it behind when it is pickled, as Keras does with its own.
     """
-    forward = getattr(network, "_forward", None)
-    if forward is None:
-        forward = _shared_forward(network) if _is_shared(network) else _own_forward(network, patch_shape)
-        network._forward = forward
-    return forward
+    if not hasattr(network, "_forward"):
+        require_own(network)
+        network._forward = _forward_of(network)
+    return network._forward
 
 
-def scaling_of(network: keras.Model) -> tuple[tf.Tensor, tf.Tensor]:
-    """What normalisation subtracts from each band, and what it divides by: shapes (1, 1, 1, bands)."""
-    bands = network.input_shape[-1]
-    first = network.layers[0]
-    if not isinstance(first, keras.layers.Normalization):
-        return tf.zeros((1, 1, 1, bands)), tf.ones((1, 1, 1, bands))
-    least = keras.config.epsilon()
-    mean, variance = (tf.reshape(keras.ops.convert_to_tensor(v), (1, 1, 1, -1)) for v in (first.mean, first.variance))
-    return tf.broadcast_to(mean, (1, 1, 1, bands)), tf.maximum(tf.sqrt(variance), least)
-
-
-def _trunk(network: keras.Sequential) -> list[keras.layers.Layer]:
-    """The layers behind normalisation."""
-    first, *others = network.layers
-    return others if isinstance(first, keras.layers.Normalization) else [first, *others]
-
-
-def _state(network: keras.Sequential) -> list[keras.Variable]:
-    return [variable for layer in _trunk(network) for variable in layer.variables]
-
-
-def _is_shared(network: keras.Model) -> bool:
-    """Whether a program can stand for the network: layers of `build_cnn` only, as someone may put in another model."""
-    if type(network) is not keras.Sequential or network.non_trainable_weights:
-        return False
-    first = network.layers[0]
-    if isinstance(first, keras.layers.Normalization) and (
-        first.invert or tuple(first.mean.shape) != (1, 1, 1, network.input_shape[-1])
-    ):
-        return False
-    return all(
-        type(layer) in _SHARED_LAYERS and getattr(layer, "activation", keras.activations.relu) in _ACTIVATIONS
-        for layer in _trunk(network)
-    )
-
-
-def _architecture(network: keras.Sequential) -> list:
-    """Layers with their options, but for what their first weights and dropout are drawn from."""
-    return [network.input_shape[1:], *([type(layer).__name__, _options(layer)] for layer in _trunk(network))]
-
-
-def _options(layer: keras.layers.Layer) -> dict[str, Any]:
-    return {name: value for name, value in layer.get_config().items() if not name.endswith(_NOT_ARCHITECTURE)}
-
-
-def _copied(network: keras.Sequential) -> keras.Sequential:
-    """Layers of the same architecture, without normalisation."""
-    layers = [type(layer).from_config(layer.get_config()) for layer in _trunk(network)]
-    return in_float32(keras.Sequential([keras.Input(network.input_shape[1:], dtype="float32"), *layers]))
-
-
-def _shared_forward(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
+def _forward_of(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
     key = json.dumps(_architecture(network), sort_keys=True)
     with _lock:
         graph = _forward.pop(key, None) or _compiled_forward(network)
@@ -235,6 +173,39 @@ def _shared_forward(network: keras.Sequential) -> Callable[[np.ndarray], np.ndar
     return forward
 
 
+def scaling_of(network: keras.Sequential) -> tuple[tf.Tensor, tf.Tensor]:
+    """What normalisation subtracts from each band, and what it divides by: shapes (1, 1, 1, bands)."""
+    first = network.layers[0]
+    if not isinstance(first, keras.layers.Normalization):
+        bands = network.input_shape[-1]
+        return tf.zeros((1, 1, 1, bands)), tf.ones((1, 1, 1, bands))
+    mean, variance = (keras.ops.convert_to_tensor(values) for values in (first.mean, first.variance))
+    return mean, tf.maximum(tf.sqrt(variance), keras.config.epsilon())
+
+
+def _trunk(network: keras.Sequential) -> list[keras.layers.Layer]:
+    """The layers behind normalisation."""
+    first, *others = network.layers
+    return others if isinstance(first, keras.layers.Normalization) else [first, *others]
+
+
+def _state(network: keras.Sequential) -> list[keras.Variable]:
+    return [variable for layer in _trunk(network) for variable in layer.variables]
+
+
+def _architecture(network: keras.Sequential) -> list:
+    """Layers with their options, but for what their first weights and dropout are drawn from."""
+    configs = [layer.get_config() for layer in _trunk(network)]
+    kept = [{k: v for k, v in config.items() if not k.endswith(_NOT_ARCHITECTURE)} for config in configs]
+    return [network.input_shape[1:], *kept]
+
+
+def _copied(network: keras.Sequential) -> keras.Sequential:
+    """Layers of the same architecture, without normalisation."""
+    layers = [type(layer).from_config(layer.get_config()) for layer in _trunk(network)]
+    return in_float32(keras.Sequential([keras.Input(network.input_shape[1:], dtype="float32"), *layers]))
+
+
 def _compiled_forward(network: keras.Sequential) -> Any:
     layers = _copied(network)
     states = [variable.value for variable in layers.non_trainable_variables]
@@ -247,12 +218,3 @@ def _compiled_forward(network: keras.Sequential) -> Any:
     patches = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
     weights = [tf.TensorSpec(variable.shape, tf.float32) for variable in layers.trainable_variables]
     return tf.function(forward, autograph=False).get_concrete_function(patches, _SCALING, weights)
-
-
-def _own_forward(network: keras.Model, patch_shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    @tf.function
-    def forward(patches):
-        return network(patches, training=False)
-
-    graph = forward.get_concrete_function(tf.TensorSpec((None, *patch_shape), tf.float32))
-    return lambda patches: graph(tf.convert_to_tensor(patches)).numpy()

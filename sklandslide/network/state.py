@@ -12,30 +12,31 @@ import numpy as np
 
 from .build import build_cnn, without_optimizer
 
-__all__ = ["packed", "unpacked"]
+__all__ = ["packed", "require_own", "unpacked"]
 
 _SIZES = ("patch_shape", "n_classes", "filters", "dense_units", "padding", "input_size")
 _OTHERS = ("dropout", "mean", "variance", "weights")
 
 
-def packed(network: Any) -> dict[str, Any]:
-    """What rebuilds a network of `build_cnn`: its arguments and its weights; no configuration of Keras.
-
-    Raises
-    ------
-    ValueError
-        If it has other layers.
-    """
-    layers = {layer.name: layer for layer in network.layers}
+def require_own(network: Any) -> None:
+    """Refuse a network of other layers than those of `build_cnn`, with a ValueError."""
+    layers = [layer.name for layer in network.layers]
     blocks = range(1, 1 + sum(name.startswith("convolution_") for name in layers))
     inner = [name for i in blocks for name in (f"convolution_{i}", f"pooling_{i}")]
     first = [name for name in ("normalise", "resample") if name in layers]
-    if list(layers) != [*first, *inner, "dropout", "flatten", "dense", "probabilities"]:
+    if layers != [*first, *inner, "dropout", "flatten", "dense", "probabilities"]:
         raise ValueError(
-            f"model_ has the layers {', '.join(layers)}: only a network of build_cnn can be kept. Keep your own with "
-            "network.save(), or train a LandslideCNN."
+            f"model_ has the layers {', '.join(layers)}: only a network of build_cnn can stand there. Use your own by "
+            "itself, or train a LandslideCNN."
         )
+
+
+def packed(network: Any) -> dict[str, Any]:
+    """What rebuilds a network of `build_cnn`: its arguments and its weights; no configuration of Keras."""
+    require_own(network)
+    layers = {layer.name: layer for layer in network.layers}
     scale = layers.get("normalise")
+    blocks = range(1, 1 + sum(name.startswith("convolution_") for name in layers))
     return {
         "patch_shape": tuple(network.input_shape[1:]),
         "n_classes": network.output_shape[-1],
@@ -51,13 +52,7 @@ def packed(network: Any) -> dict[str, Any]:
 
 
 def unpacked(state: Any) -> Any:
-    """The network of `packed`, built by `build_cnn` after its arrays were checked.
-
-    Raises
-    ------
-    ValueError
-        If they are not those of such a network.
-    """
+    """The network of `packed`, built by `build_cnn` after its arrays were checked; a ValueError if they are wrong."""
     if not isinstance(state, dict) or set(state) != {*_SIZES, *_OTHERS}:
         raise ValueError(
             "The network is not kept as numbers and arrays: it was written by an earlier version of sklandslide, or by "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-import math
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -177,16 +177,8 @@ def _known_of(step: Any) -> dict[str, Any]:
 
 
 def _simple(value: Any) -> Any:
-    """A value in JSON's own types; what has no such form as a string."""
-    if isinstance(value, np.ndarray | np.generic):
-        return _simple(value.tolist())
-    if isinstance(value, dict):
-        return {str(k): _simple(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_simple(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, bool | int | str) else type(value).__name__
+    """A value in JSON's own types; what has no such form by the name of its type."""
+    return json.loads(json.dumps(value, default=lambda v: v.tolist() if hasattr(v, "tolist") else type(v).__name__))
 
 
 def _what(model: Any, contract: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -252,14 +244,12 @@ def _printed(value: Any) -> str:
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         text = f"{value:.6g}"
-    elif isinstance(value, str):
-        text = str(value)
     elif isinstance(value, list | tuple):
         text = f"[{', '.join(map(_printed, value))}]"
     elif isinstance(value, dict):
         text = ", ".join(f"{_printed(k)}: {_printed(v)}" for k, v in value.items())
-    elif value is None or isinstance(value, bool | int):
-        text = repr(value)
+    elif value is None or isinstance(value, str | int):
+        text = str(value)
     else:  # a function, a generator of random numbers, an array
         text = getattr(value, "__name__", type(value).__name__)
     return text if len(text) <= _PRINTED else f"{text[: _PRINTED - 3]}..."

@@ -16,7 +16,7 @@ from .saving import write_whole
 
 __all__ = ["export_onnx"]
 
-_BEFORE = ("BandStacker", "PatchSampler", "Augmenter")
+_BEFORE = {"BandStacker", "PatchSampler", "Augmenter"}
 
 
 def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
@@ -91,14 +91,11 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
 
 
 def _network_of(model: Any) -> LandslideCNN:
-    steps = [step for _, step in getattr(model, "steps", [("", model)])]
-    others = [type(step).__name__ for step in steps[:-1] if type(step).__name__ not in _BEFORE]
-    if isinstance(steps[-1], LandslideCNN) and not others:
-        return steps[-1]
-    what = (
-        f"its steps {', '.join(others)} have no place in the file" if others else f"it is a {type(steps[-1]).__name__}"
-    )
+    *before, network = [step for _, step in getattr(model, "steps", [("", model)])]
+    names = [type(step).__name__ for step in before]
+    if isinstance(network, LandslideCNN) and set(names) <= _BEFORE:
+        return network
     raise ModelFileError(
-        f"The {type(model).__name__} is not exported: {what}. Give a fitted LandslideCNN, or a pipeline of "
-        "BandStacker, PatchSampler, Augmenter and LandslideCNN."
+        f"A model of {', '.join([*names, type(network).__name__])} is not exported. Give a fitted LandslideCNN, or a "
+        "pipeline of BandStacker, PatchSampler, Augmenter and LandslideCNN."
     )

@@ -209,11 +209,6 @@ def _decoded(data: bytes) -> dict[str, Any]:
 def _check_archive(data: bytes) -> None:
     """Refuse damage, and members that unfold to more than the file has, or are no plain arrays."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if archive.comment.startswith(b"sklandslide model, format 1, written by "):
-            old = archive.comment.split()[6].decode("ascii", "replace")
-            raise ModelFileError(
-                f"it was written by sklandslide {old}, whose files are no longer read. Use that version"
-            )
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ModelFileError("it is compressed, and what it unfolds to has no bound")
@@ -240,13 +235,7 @@ def _check_text(text: bytes, sizes: dict[str, int]) -> None:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Write a file under another name in the same folder, and move it: it is there when it is whole.
-
-    Raises
-    ------
-    ModelFileError
-        If it cannot be written. Nothing is left behind.
-    """
+    """Write a file under another name in the same folder, and move it: it is there when it is whole."""
     part = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:

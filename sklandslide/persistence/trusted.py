@@ -77,12 +77,7 @@ def places_in(model: Any) -> list[Any]:
 
 
 def check_parts(model: Any) -> None:
-    """Refuse what could make compiled code read where it should not, and places on a disk.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse, by a ValueError, what could make compiled code read where it should not, and places on a disk."""
     from sklearn.ensemble._forest import BaseForest
     from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
     from sklearn.tree import BaseDecisionTree

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fitting import ALL_BANDS, pipeline, randomise
+from fitting import ALL_BANDS, fitted, pipeline
 from scenes import random_scene
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklandslide import BandStacker, LandslideCNN, Locations, PatchSampler, SlidingWindowPredictor, build_cnn
 from sklandslide.exceptions import SklandslideError
@@ -92,98 +93,21 @@ def test_paper_network_on_patches_as_they_are(tmp_path):
     assert np.abs(m.probability - window.probability).max() <= 1e-5
 
 
-def refused(estimator, match, tmp_path):
-    scene = random_scene((40, 40), ALL_BANDS[:3])
-    with pytest.raises(SklandslideError, match=f"method='shared' would not be exact: .*{match}"):
-        SlidingWindowPredictor(estimator, method="shared").predict_map(scene, tmp_path / "map.tif", overwrite=True)
-    predictor = SlidingWindowPredictor(estimator, step=8)
-    predictor.predict_map(scene, tmp_path / "map.tif", overwrite=True)
-    assert predictor.engine_ == "window"
-    assert match.split(".")[0] in predictor.engine_reason_
-
-
-def test_where_it_is_not_exact_auto_goes_window_by_window_and_says_why(tmp_path, monkeypatch):
-    import keras
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.frozen import FrozenEstimator
-    from sklearn.preprocessing import FunctionTransformer
-
-    pipe = pipeline(15, blocks=1)
-    train = random_scene((60, 60), ALL_BANDS[:3])
-    X, y = Locations(train, train.grid.xy(np.linspace(20, 40, 8), np.linspace(20, 40, 8))), np.arange(8) % 2
-    refused(CalibratedClassifierCV(FrozenEstimator(pipe), cv=2).fit(X, y), "CalibratedClassifierCV has other", tmp_path)
-    refused(
-        make_pipeline(*pipe[:2], FunctionTransformer(), pipe[-1]), "Pipeline has other steps than BandStacker", tmp_path
-    )
-
-    def with_layers(*layers):
-        layers = [keras.Input((15, 15, 3)), *layers, keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
-        monkeypatch.setattr(pipe[-1], "model_", keras.Sequential(layers))
-        return pipe
-
-    L = keras.layers
-    refused(with_layers(L.Resizing(16, 16)), "resampled to the network's input size", tmp_path)
-    refused(with_layers(L.Conv2D(2, 5)), "not a plain one of 3 x 3", tmp_path)
-    refused(with_layers(L.Conv2D(2, 3, strides=2)), "not a plain one of 3 x 3", tmp_path)
-    refused(with_layers(L.Conv2D(2, 3, dilation_rate=2)), "not a plain one of 3 x 3", tmp_path)
-    refused(with_layers(L.Conv2D(3, 3, groups=3)), "not a plain one of 3 x 3", tmp_path)
-    refused(with_layers(L.Conv2D(2, 3, activation="softmax")), "'softmax' of layer", tmp_path)
-    refused(with_layers(L.MaxPooling2D(3)), "not of 2 x 2 with stride 2", tmp_path)
-    refused(with_layers(L.MaxPooling2D(2, padding="same")), "not of 2 x 2 with stride 2", tmp_path)
-    refused(with_layers(L.AveragePooling2D(2)), "does not commute with cutting out windows", tmp_path)
-    everywhere = {"mean": np.zeros((15, 15, 3)), "variance": np.ones((15, 15, 3))}
-    refused(with_layers(L.PReLU()), "does not commute with cutting out windows", tmp_path)
-    refused(with_layers(L.Normalization(axis=(1, 2, 3), **everywhere)), "does not commute with cutting", tmp_path)
-    refused(with_layers(L.Rescaling(np.ones((15, 15, 3)))), "does not commute with cutting out windows", tmp_path)
-    refused(with_layers(L.LayerNormalization()), "does not commute with cutting out windows", tmp_path)
-
-
-def test_other_activations_and_layers_that_commute(tmp_path, monkeypatch):
-    import keras
-
-    pipe, L = pipeline(15, blocks=1), keras.layers
-    layers = [keras.Input((15, 15, 3)), L.Rescaling(0.5, 0.1), L.Conv2D(4, 3, use_bias=False), L.LeakyReLU()]
-    layers += [L.MaxPooling2D(), L.Conv2D(5, 3, padding="same", activation="tanh"), L.Dropout(0.5), L.Flatten()]
-    layers += [L.Dense(6, "elu"), L.BatchNormalization(), L.Dense(2, "softmax")]
-    model = keras.Sequential(layers)
-    monkeypatch.setattr(pipe[-1], "model_", model)
-    assert_same(*both(pipe, random_scene((50, 44), ALL_BANDS[:3], seed=6), 2, tmp_path))
-
-
-def other_networks():
-    import keras
-
-    L = keras.layers
-    return {
-        "two convolutions in a row": [L.Conv2D(4, 3, padding="same", activation="relu"),
-                                      L.Conv2D(5, 3, padding="same", activation="tanh"), L.MaxPooling2D()],
-        "same, then valid": [L.Conv2D(4, 3, padding="same", activation="relu"), L.Conv2D(5, 3, activation="elu"),
-                             L.MaxPooling2D(), L.Conv2D(3, 3, padding="same", activation="linear")],
-        "pooling first": [L.MaxPooling2D(), L.Conv2D(4, 3, padding="same", activation="relu"), L.MaxPooling2D()],
-        "pooling twice": [L.Conv2D(4, 3, padding="same"), L.MaxPooling2D(), L.MaxPooling2D(),
-                          L.Conv2D(4, 3, padding="same")],
-        "gelu before pooling": [L.Conv2D(4, 3, padding="same", activation="gelu"), L.MaxPooling2D()],
-        "silu before pooling": [L.Conv2D(4, 3, padding="same", activation="silu"), L.Dropout(0.5), L.MaxPooling2D()],
-        "a layer between": [L.Conv2D(4, 3, padding="same", activation="sigmoid"), L.Activation("silu"),
-                            L.MaxPooling2D(), L.Conv2D(3, 3, padding="same", use_bias=False)],
-        "no convolution": [L.Rescaling(0.5), L.MaxPooling2D()],
-    }  # fmt: skip
-
-
-@pytest.mark.slow
-def test_other_chains(tmp_path, monkeypatch):
-    import keras
-
-    pipe = pipeline(15, blocks=1)
-    scene = random_scene((50, 44), ALL_BANDS[:3], seed=6)
-    for number, (name, layers) in enumerate(other_networks().items()):
-        ends = [keras.layers.Flatten(), keras.layers.Dense(6, "relu"), keras.layers.Dense(2, "softmax")]
-        model = keras.Sequential([keras.Input((15, 15, 3)), *layers, *ends])
-        randomise(model, np.random.RandomState(number))
-        monkeypatch.setattr(pipe[-1], "model_", model)
-        folder = tmp_path / name
-        folder.mkdir()
-        assert_same(*both(pipe, scene, 2 + number % 2, folder))
+def test_where_it_is_not_exact_auto_goes_window_by_window_and_says_why(tmp_path):
+    resampled = LandslideCNN(filters=(2,), dense_units=2, input_size=16, epochs=1, random_state=0)
+    plain = pipeline(15, blocks=1)
+    cases = {
+        "resampled to the network's input size": fitted(random_scene(), 9, resampled, bands="RGB"),
+        "Pipeline has other steps than BandStacker": make_pipeline(*plain[:2], FunctionTransformer(), plain[-1]),
+    }
+    for reason, estimator in cases.items():
+        scene = random_scene((40, 40), estimator[0].bands_)
+        with pytest.raises(SklandslideError, match=f"method='shared' would not be exact: .*{reason}"):
+            SlidingWindowPredictor(estimator, method="shared").predict_map(scene, tmp_path / "map.tif", overwrite=True)
+        predictor = SlidingWindowPredictor(estimator, step=8)
+        predictor.predict_map(scene, tmp_path / "map.tif", overwrite=True)
+        assert predictor.engine_ == "window"
+        assert reason in predictor.engine_reason_
 
 
 THREADS = """

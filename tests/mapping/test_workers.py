@@ -89,9 +89,9 @@ def test_a_worker_that_dies_is_survived(tmp_path, caplog):
 
 
 def test_workers_that_always_die_are_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_PATIENCE", 2)
+    monkeypatch.setattr(workers, "_PATIENCE", 1)
     scene, pipe = random_scene((150, 160)), fitted(random_scene(), 5, AlwaysDeadly())
-    with pytest.raises(SklandslideError, match=r"Workers died 2 times.*fewer workers \(n_jobs\)"):
+    with pytest.raises(SklandslideError, match=r"Workers died 1 times.*fewer workers \(n_jobs\)"):
         SlidingWindowPredictor(pipe, n_jobs=2).predict_map(scene, tmp_path / "map.tif")
     assert os.listdir(tmp_path) == []
 
@@ -109,8 +109,8 @@ def test_errors_in_reading_reach_the_user(tmp_path, monkeypatch):
         return original(self, window)
 
     monkeypatch.setattr(source._Rows, "scene", damaged)
-    with pytest.raises(SceneReadError, match="damaged"):
-        SlidingWindowPredictor(fitted(random_scene(), 5), n_jobs=2).predict_map(scene, tmp_path / "map.tif")
+    with joblib.parallel_config(backend="threading", n_jobs=2), pytest.raises(SceneReadError, match="damaged"):
+        SlidingWindowPredictor(fitted(random_scene(), 5)).predict_map(scene, tmp_path / "map.tif")
     assert not (tmp_path / "map.tif").exists()
 
 

@@ -10,10 +10,12 @@ import tempfile
 
 import numpy as np
 import pytest
+from fitting import ALL_BANDS, pipeline
+from scenes import random_scene
 from sklearn.base import is_classifier
 from sklearn.utils import compute_class_weight
 
-from sklandslide import LandslideCNN, build_cnn
+from sklandslide import LandslideCNN, SlidingWindowPredictor, build_cnn
 
 # Keras reads TensorFlow variables with np.array(variable) when it saves or copies weights; NumPy 2 warns of it.
 pytestmark = pytest.mark.filterwarnings(
@@ -178,14 +180,7 @@ def test_a_prediction_does_not_depend_on_its_batch(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "labels, expected",
-    [
-        (np.array(["forest", "landslide"]), str),
-        (np.array([False, True]), bool),
-        (np.array([17, 3]), np.integer),
-        (np.array([0.0, 1.0]), np.floating),
-    ],
-    ids=["str", "bool", "gaps", "float"],
+    "labels, expected", [(np.array(["forest", "landslide"]), str), (np.array([17, 3]), np.integer)]
 )
 def test_labels_of_any_type(labels, expected):
     X, codes = patches(shift=3)
@@ -200,15 +195,12 @@ def test_labels_of_any_type(labels, expected):
     assert cnn.predict_proba(X)[brightest, column] > 0.5
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.uint8])
-def test_input_of_other_types_gives_the_same(dtype):
-    rng = np.random.default_rng(0)
-    X = rng.integers(0, 200, (30, 4, 4, 2))  # exact in every type
+def test_input_of_other_types_gives_the_same():
+    X = np.random.default_rng(0).integers(0, 200, (30, 4, 4, 2))  # exact in every type
     y = np.arange(30) % 2
-    expected = tiny().fit(X.astype(np.float32), y)
-    other = tiny().fit(X.astype(dtype), y)
+    expected, other = tiny().fit(X.astype(np.float32), y), tiny().fit(X.astype(np.uint8), y)
     assert same_weights(expected, other)
-    np.testing.assert_array_equal(expected.predict_proba(X.astype(np.float32)), other.predict_proba(X.astype(dtype)))
+    np.testing.assert_array_equal(expected.predict_proba(X.astype(np.float32)), other.predict_proba(X.astype(np.uint8)))
 
 
 def test_two_dimensions_are_patches_of_one_pixel():
@@ -258,16 +250,6 @@ def test_verbose_speaks_and_silence_is_silent(capfd):
 
 
 # ------------------------------------------------------------------------------------------------------------- seeds
-
-
-_TRAIN = """
-import sys, pathlib
-import numpy as np
-from sklandslide import LandslideCNN
-X, y = np.load(sys.argv[1] + "/X.npy"), np.load(sys.argv[1] + "/y.npy")
-cnn = LandslideCNN(filters=(4,), dense_units=8, input_size=None, epochs=2, learning_rate=0.01, random_state=0)
-np.savez(sys.argv[1] + "/weights.npz", *[v.numpy() for v in cnn.fit(X, y).model_.trainable_variables])
-"""
 
 
 def test_a_random_state_instance_moves_on():
@@ -442,27 +424,20 @@ def test_models_of_one_architecture_share_a_graph_and_no_weights():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).predict_proba(X), expected)
 
 
-def test_any_keras_model_put_in_place_predicts():
+def test_another_network_in_place_of_its_own_is_refused(tmp_path):
     import keras
 
-    X, y = patches()
-    cnn = tiny().fit(X, y)
-    inputs = keras.Input((4, 4, 2))
-    out = keras.layers.Dense(2, activation=lambda x: keras.ops.softmax(2 * x))(keras.layers.Flatten()(inputs))
-    for other in (
-        keras.Model(inputs, out),
-        keras.Sequential(
-            [
-                keras.Input((4, 4, 2)),
-                keras.layers.Normalization(axis=(1, 2, 3), mean=X.mean(axis=0), variance=X.var(axis=0)),
-                keras.layers.PReLU(),
-                keras.layers.Flatten(),
-                keras.layers.Dense(2, activation=keras.ops.softmax),
-            ]
-        ),
-    ):
-        cnn.model_ = other
-        np.testing.assert_allclose(cnn.predict_proba(X), other.predict(X, verbose=0), atol=1e-6)
+    pipe = pipeline(5, blocks=1)
+    layers = [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    pipe[-1].model_ = keras.Sequential([keras.Input((5, 5, 3)), *layers])
+    refused = pytest.raises(ValueError, match="only a network of build_cnn can stand there")
+    with refused:
+        pipe[-1].predict_proba(np.zeros((1, 5, 5, 3)))
+    for method in ("auto", "window", "shared"):
+        with refused:
+            SlidingWindowPredictor(pipe, method=method).predict_map(random_scene(bands=ALL_BANDS), tmp_path / "map.tif")
+    with refused:
+        pickle.dumps(pipe)
 
 
 _MEMORY = """
@@ -575,24 +550,10 @@ def test_samples_of_zero_weight_teach_nothing():
     assert cnn.fit(twice, contradictory, sample_weight=1 - weight).score(X, y) < 0.1
 
 
-@pytest.mark.parametrize(
-    "weight, match",
-    [
-        (np.ones(59), "sample_weight.shape|inconsistent|shape"),
-        (np.ones((60, 2)), "1D|dimension"),
-        (np.r_[-1.0, np.ones(59)], "[Nn]egative"),
-        (np.r_[np.nan, np.ones(59)], "NaN"),
-    ],
-    ids=["length", "2-D", "negative", "NaN"],
-)
-def test_wrong_sample_weights_are_refused(weight, match):
+def test_wrong_weights_are_refused():
     X, y = patches()
-    with pytest.raises(ValueError, match=match):
-        tiny().fit(X, y, sample_weight=weight)
-
-
-def test_a_class_weight_for_no_class_is_refused():
-    X, y = patches()
+    with pytest.raises(ValueError, match=r"[Nn]egative"):
+        tiny().fit(X, y, sample_weight=np.r_[-1.0, np.ones(59)])
     with pytest.raises(ValueError, match="class_weight"):
         tiny(class_weight={"landslide": 2.0}).fit(X, y)
 
@@ -619,38 +580,13 @@ def test_early_stopping_stops_and_keeps_the_best_epoch():
     assert same_weights(cnn, longer)
 
 
-def test_a_validation_part_too_small_for_the_classes_is_refused():
-    X, y = patches(10)
-    with pytest.raises(ValueError, match="number of classes"):
-        tiny(early_stopping=True, validation_fraction=0.1).fit(X, y)
-
-
 # ----------------------------------------------------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [
-        ("filters", 4),
-        ("dense_units", 0),
-        ("dropout", 1.0),
-        ("padding", "reflect"),
-        ("input_size", 8.5),
-        ("learning_rate", 0),
-        ("batch_size", 0),
-        ("epochs", 0),
-        ("early_stopping", "yes"),
-        ("validation_fraction", 1.0),
-        ("n_iter_no_change", 0),
-        ("class_weight", "even"),
-        ("random_state", "seed"),
-        ("verbose", -1),
-    ],
-)
+@pytest.mark.parametrize("name, value", [("filters", 4), ("dropout", 1.0), ("padding", "reflect"), ("epochs", 0)])
 def test_wrong_parameters_are_refused_when_fitted(name, value):
-    cnn = tiny(**{name: value})
     with pytest.raises(ValueError, match=f"'{name}' parameter of LandslideCNN must be"):
-        cnn.fit(*patches(20))
+        tiny(**{name: value}).fit(*patches(20))
 
 
 @pytest.mark.parametrize("filters", [(0,), (2.5,), ()])
@@ -659,18 +595,12 @@ def test_filters_that_are_no_numbers_of_filters_are_refused(filters):
         tiny(filters=filters).fit(*patches(20))
 
 
-def test_a_patch_that_pooling_would_use_up_is_refused():
-    with pytest.raises(ValueError, match=r"4 x 4 pixels is too small for 3 blocks.*input_size=32"):
-        tiny(filters=(2, 2, 2)).fit(*patches(20))
-
-
 @pytest.mark.parametrize(
     "change, match",
     [
         (lambda X: X[:, :3], r"\(3, 4, 2\) \(rows, cols, bands\), but the network was trained on \(4, 4, 2\)"),
         (lambda X: X[..., :1], r"\(4, 4, 1\).*trained on \(4, 4, 2\)\. Use the same patch_size and composite"),
         (lambda X: X[..., 0], r"X has shape \(20, 4, 4\);.*\(n_samples, rows, cols, n_bands\)"),
-        (lambda X: X[:0], "0 sample"),
         (lambda X: np.where(X > 1, np.nan, X), "Input X contains NaN"),
         (lambda X: X[:, 0, 0, :1], "X has 1 features, but LandslideCNN is expecting 2 features"),
         (lambda X: X[:, 0, 0], r"\(1, 1, 2\).*trained on \(4, 4, 2\)"),
@@ -687,14 +617,9 @@ def test_other_input_than_trained_on_is_refused(change, match):
     "change, match",
     [
         (lambda X, y: (X[..., 0], y), "Put a PatchSampler before it"),
-        (lambda X, y: (np.where(X > 1, np.nan, X), y), "Input X contains NaN"),
         (lambda X, y: (X, None), "requires y to be passed, but the target y is None"),
         (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[20, 19\]"),
         (lambda X, y: (X, np.zeros(20, int)), "at least two classes, but y holds only one class"),
-        (lambda X, y: (X, np.stack([y, y], axis=1)), "1d array|shape"),
-        (lambda X, y: (X, y + 0.25), "continuous|Unknown label type"),
-        (lambda X, y: (X, np.where(y == 0, np.nan, 1.0)), "NaN"),
-        (lambda X, y: (X[:0], y[:0]), "0 sample"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(change, match):

@@ -117,8 +117,6 @@ def test_training_is_the_same_after_any_other_model(usual, monkeypatch):
     states = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         LandslideCNN(**{**NETWORK, "random_state": 9, "filters": (3,)}, input_size=None).fit(X, y)
-        fresh(monkeypatch)
-        assert trained() == usual
         plain = keras.Sequential([keras.Input((8, 8, 2)), keras.layers.Flatten(), keras.layers.Dense(2)])
         plain.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         plain.fit(X, y, epochs=1, verbose=0)

@@ -1,12 +1,11 @@
 """export_onnx: the same probabilities elsewhere, and what has to be known about them."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from kept_models import STORED, samples, table_pipeline
+from kept_models import STORED, samples
 from scenes import random_scene
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -24,9 +23,9 @@ def session_of(path):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("input_size", [None, 32])
-@pytest.mark.parametrize("filters", [(3,), (3, 4, 5)])
+@pytest.mark.parametrize(
+    "padding, input_size, filters", [("same", 32, (3,)), ("same", None, (3, 4, 5)), ("valid", 32, (3, 4, 5))]
+)
 def test_probabilities_are_those_of_predict_proba(tmp_path, padding, input_size, filters):
     bands, random = len(filters), np.random.RandomState(0)
     X = random.normal(size=(12, 31, 31, bands)).astype(np.float32)
@@ -78,12 +77,10 @@ def test_what_is_not_exported(tmp_path, monkeypatch):
     cnn = LandslideCNN(filters=(2,), dense_units=2, input_size=None, epochs=1, random_state=0)
     with pytest.raises(NotFittedError):
         export_onnx(cnn, tmp_path / "m.onnx")
-    with pytest.raises(ModelFileError, match="it is a LogisticRegression"):
+    with pytest.raises(ModelFileError, match="of LogisticRegression is not exported"):
         export_onnx(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), tmp_path / "m.onnx")
-    with pytest.raises(ModelFileError, match="FunctionTransformer, StandardScaler have no place"):
-        export_onnx(table_pipeline().fit(X, y), tmp_path / "m.onnx")
     scaled = make_pipeline(BandStacker("RGB"), PatchSampler(5), FunctionTransformer(np.arctan), cnn).fit(X, y)
-    with pytest.raises(ModelFileError, match="steps FunctionTransformer have no place"):
+    with pytest.raises(ModelFileError, match="FunctionTransformer, LandslideCNN is not exported"):
         export_onnx(scaled, tmp_path / "m.onnx")
     with pytest.raises(OutputFolderError):
         export_onnx(load_model(STORED), tmp_path / "none" / "m.onnx")
@@ -94,10 +91,9 @@ def test_what_is_not_exported(tmp_path, monkeypatch):
     import keras
 
     other = scaled[-1]
-    L = keras.layers
-    layers = [L.LayerNormalization(), L.Flatten(), L.Dense(2, activation="softmax")]
+    layers = [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
     other.model_ = keras.Sequential([keras.Input((5, 5, 3)), *layers])
-    with pytest.raises(ModelFileError, match=r"LayerNormalization.*no counterpart"):
+    with pytest.raises(ModelFileError, match=r"not exported.*only a network of build_cnn"):
         export_onnx(other, tmp_path / "m.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "sklandslide.network.onnx_network", raising=False)
@@ -105,8 +101,3 @@ def test_what_is_not_exported(tmp_path, monkeypatch):
     with pytest.raises(MissingPackageError, match=r"pip install 'sklandslide\[onnx\]'"):
         export_onnx(load_model(STORED), tmp_path / "m.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["there.onnx"]
-
-
-def test_onnx_and_skops_are_not_loaded_with_the_package():
-    code = "import sys, sklandslide; assert not {'onnx', 'onnxruntime', 'skops', 'tensorflow'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
