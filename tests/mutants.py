@@ -227,7 +227,7 @@ MUTANTS = [
     Mutant("round-buffer", "model_selection.py", "p=np.inf,", "p=2,",
            "test_model_selection.py::test_no_training_patch_shares_a_pixel_with_a_test_patch"),
     Mutant("polygons-cut-by-folds", "model_selection.py", "if groups is not None:", "if False:",
-           "test_model_selection.py::test_polygons_are_kept_whole"),
+           "test_model_selection.py::test_folds_part_the_samples_and_share_no_pixel"),
     Mutant("fold-seed-ignored", "model_selection.py", "check_random_state(self.random_state)", "check_random_state(0)",
            "test_model_selection.py::test_same_seed_same_folds_and_splitting_changes_nothing"),
     Mutant("systems-share-blocks", "model_selection.py", "np.column_stack([area, cell])", "np.column_stack([cell])",

@@ -74,7 +74,7 @@ def test_main_job_and_reuse(tmp_path):
     [
         (["--band", "Red=a.tif"], "go together"),
         (["--band", "a.tif"], "NAME=VALUE"),
-        (["--band", "Red=a.tif", "--polygons", "p.gpkg"], r"SceneReadError: .*a\.tif cannot be opened: No such file"),
+        (["--band", "Red=a.tif", "--polygons", "p.gpkg"], r"SceneReadError: .*a\.tif cannot be opened: no such file"),
     ],
 )
 def test_arguments_that_do_not_fit(tmp_path, monkeypatch, capsys, arguments, says):
