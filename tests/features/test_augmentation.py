@@ -102,34 +102,6 @@ def test_nodata_is_refused():
 # ----------------------------------------------------------------------------------------------------- the variants
 
 
-MIRRORS = {
-    "patch": lambda x: x,
-    "left-right": lambda x: x[:, :, ::-1],
-    "up-down": lambda x: x[:, ::-1],
-    "both": lambda x: x[:, ::-1, ::-1],
-}
-
-
-@pytest.mark.parametrize(
-    "flip, allowed",
-    [
-        ("horizontal", ["patch", "left-right"]),
-        ("vertical", ["patch", "up-down"]),
-        ("horizontal_and_vertical", list(MIRRORS)),
-    ],
-)
-def test_flips_are_exact_and_about_equally_frequent(flip, allowed):
-    n = 2000
-    X = noise(n, 6, 9, 1)
-    variants = np.asarray(only(flip=flip).fit_transform(X))
-    counts = {name: int((mirror(X) == variants).all(axis=(1, 2, 3)).sum()) for name, mirror in MIRRORS.items()}
-    assert sum(counts.values()) == n
-    assert [name for name, count in counts.items() if count] == allowed
-    # six standard deviations of a binomial share
-    share = 1 / len(allowed)
-    assert all(abs(counts[name] - n * share) < 6 * np.sqrt(n * share * (1 - share)) for name in allowed)
-
-
 def by_scipy(X, augmented):
     """Redo the variants with scipy.ndimage from the numbers drawn: mirror, rotate and scale about the centre, shift."""
     import tensorflow as tf
@@ -163,6 +135,7 @@ def by_scipy(X, augmented):
     "changes",
     [
         {},
+        {"flip": "horizontal"},
         {"flip": "horizontal_and_vertical", "rotation": 36, "zoom": 0.1, "translation": 0.1},
         {"flip": "vertical", "rotation": 180, "zoom": 0.9, "translation": 0.9},
     ],

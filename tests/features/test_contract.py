@@ -1,6 +1,5 @@
 """The contract that a model carries: a scene that breaks it is refused, by name and with the remedy, or allowed."""
 
-import itertools
 import os
 import pickle
 
@@ -18,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 
 from sklandslide import BandStacker, Locations, PatchSampler, Scene, SlidingWindowPredictor, sample_polygons
 from sklandslide.exceptions import BandError, NoValidDataError, SceneError, SklandslideError
-from sklandslide.features import contract
 from sklandslide.mapping import tiles
 
 
@@ -149,17 +147,6 @@ def test_a_wrong_tolerance_is_refused():
     later = BandStacker(["Red"]).fit(X).set_params(pixel_size_tolerance="0.1")
     with pytest.raises(ValueError, match="pixel_size_tolerance"):
         later.transform(X)
-
-
-def test_sizes_agree_is_symmetric_and_holds_for_either_axis():
-    sizes = [(10, 10), (11, 11), (12.5, 12.5), (10, 13), (13, 10), (10, 14), (5, 20), (30, 30)]
-    for one, other in itertools.product(sizes, sizes):
-        agree = contract.sizes_agree(one, other, 0.15)
-        assert agree == contract.sizes_agree(other, one, 0.15)
-        assert agree == contract.sizes_agree(one[::-1], other[::-1], 0.15)
-    square = [contract.sizes_agree((10, 10), size, 0.15) for size in sizes]
-    assert square == [True, True, False, True, True, False, False, False]
-    assert contract.sizes_agree((10, 10), (10, 10), 0) and not contract.sizes_agree((10, 10), (10.1, 10.1), 0)
 
 
 # ---------------------------------------------------------------------------------------------------------- the values
@@ -452,7 +439,6 @@ def test_a_file_of_another_polarisation_is_refused_or_allowed(tmp_path, band, te
 @pytest.mark.parametrize(
     "band, text",
     [
-        ("VV_before", ""),
         ("VV_before", "VV/VH"),  # of both
         ("VV_before", "SLAVE_VHX"),  # no word of its own
         ("DEM", "VH"),

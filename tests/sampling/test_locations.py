@@ -251,20 +251,6 @@ def test_a_patch_is_that_part_of_the_scene(transform, size):
     assert same(patches, expected)
 
 
-@pytest.mark.parametrize("region", [1, 64])
-def test_the_size_of_a_region_does_not_matter(monkeypatch, region):
-    monkeypatch.setattr(regions, "_BAND", region)
-    monkeypatch.setattr(regions, "_AT_ONCE", region * 5)
-    monkeypatch.setattr(Scene, "block_shape", (1 + region // 50, 1 + region // 20))
-    scene = noise_scene((60, 70), holes=0.02)
-    whole = scene.read()
-    first = random_sites(np.random.default_rng(0), scene, 9, 80)
-    X = Locations(scene, about(scene, first, 9))
-    assert same(read_patches(X, 9), np.stack([whole[r : r + 9, c : c + 9] for r, c in first]))
-    expected = [np.isfinite(whole[r : r + 9, c : c + 9]).all() for r, c in first]
-    assert valid_patches(X, 9)[1].tolist() == expected
-
-
 # What is read of files
 
 LAYOUTS = {
@@ -452,8 +438,10 @@ class Read:
 
 
 @pytest.mark.parametrize("at_once", [1, 2_000, 2**19])
-def test_what_is_read_at_once_begins_and_ends_between_blocks(monkeypatch, at_once):
+@pytest.mark.parametrize("band", [1, 64])
+def test_what_is_read_at_once_begins_and_ends_between_blocks(monkeypatch, band, at_once):
     """However little that is: no block is read twice."""
+    monkeypatch.setattr(regions, "_BAND", band)
     monkeypatch.setattr(regions, "_AT_ONCE", at_once)
     scene, size = Read((300, 400)), 9
     first = np.random.default_rng(0).integers([3, 5], [280, 380], (300, 2))
