@@ -147,7 +147,7 @@ def test_nine_composites(tmp_path):
 
 @pytest.mark.slow
 def test_random_folds(tmp_path):
-    tiny = ["--side", 200, "--epochs", 1, "--folds", 2, "--stride", 5, "--patch-size", 15, "--seeds", 0, 1]
+    tiny = ["--side", 300, "--epochs", 1, "--folds", 2, "--stride", 5, "--patch-size", 15, "--seeds", 0, 1]
     run("plot_random_folds.py", *tiny, "--jobs", 1, table=tmp_path / "t.md")
     text = page(tmp_path / "t.md", "plot_random_folds.py")
     overlap = {cells[1]: int(cells[4]) for cells in rows_of(text, "BAH")}
