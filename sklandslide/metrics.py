@@ -173,10 +173,7 @@ def hits_by_size(areas_m2: Any, on_map: Any, hit: Any, edges: Any) -> dict[str, 
 
 
 def _size_limits(edges: Any) -> np.ndarray:
-    try:
-        limits = np.asarray(edges, float)
-    except (TypeError, ValueError):
-        limits = np.array([np.nan])
+    limits = np.asarray(edges, float)
     if limits.ndim != 1 or not np.isfinite(limits).all() or (np.diff(limits, prepend=0) <= 0).any():
         raise ValueError(
             f"edges={edges!r} are no limits of size classes; they are finite areas in square metres, larger than 0 and "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 from sklearn.model_selection import BaseCrossValidator, GroupKFold, StratifiedGroupKFold
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import type_of_target
 
 from .sampling import Locations
@@ -148,8 +148,8 @@ class SpatialBlockKFold(BaseCrossValidator):
 
     def _test_sets(self, blocks: np.ndarray, y: Any) -> Iterator[np.ndarray]:
         n_splits, n_blocks = self.n_splits, blocks.max() + 1
-        if isinstance(n_splits, bool) or n_splits != int(n_splits) or n_splits < 2:
-            raise ValueError(f"n_splits={n_splits!r}: give a whole number of folds, at least 2.")
+        stratify = y is not None and type_of_target(y) in ("binary", "multiclass")
+        folds = StratifiedGroupKFold(n_splits) if stratify else GroupKFold(n_splits)
         if n_blocks < n_splits:
             raise ValueError(
                 f"The samples lie in {n_blocks} block(s) of block_size={self.block_size}, which cannot fill "
@@ -159,12 +159,7 @@ class SpatialBlockKFold(BaseCrossValidator):
             # scikit-learn deals blocks out in the order of their numbers. Its own shuffling loses the balance of
             # classes in version 1.7.
             blocks = check_random_state(self.random_state).permutation(n_blocks)[blocks]
-        kind = None if y is None else type_of_target(y)
-        if kind in ("binary", "multiclass"):
-            folds = StratifiedGroupKFold(n_splits)
-        else:
-            folds, y = GroupKFold(n_splits), None
-        for fold, (_, test) in enumerate(folds.split(np.zeros(len(blocks)), y, blocks)):
+        for fold, (_, test) in enumerate(folds.split(np.zeros(len(blocks)), y if stratify else None, blocks)):
             if not len(test):
                 raise ValueError(
                     f"Fold {fold} has no test sample: {n_blocks} blocks could not be spread over {n_splits} folds. Use "
@@ -176,16 +171,11 @@ class SpatialBlockKFold(BaseCrossValidator):
 def _coordinates(X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Map coordinates, and for each sample the number of its coordinate system."""
     if not isinstance(X, Locations):
-        coordinates = np.asarray(X, np.float64)
-        if coordinates.ndim != 2 or coordinates.shape[1] != 2:
+        coordinates = check_array(X, dtype=np.float64)
+        if coordinates.shape[1] != 2:
             raise ValueError(
                 f"X has shape {coordinates.shape}; SpatialBlockKFold needs map coordinates of shape (n_samples, 2), "
                 "such as the Locations that sample_polygons returns."
-            )
-        if not np.isfinite(coordinates).all():
-            row = int(np.flatnonzero(~np.isfinite(coordinates).all(axis=1))[0])
-            raise ValueError(
-                f"X holds {coordinates[row]} at row {row}; map coordinates must be finite. Drop such rows."
             )
         return coordinates, np.zeros(len(coordinates), int)
     systems: list[Any] = []
@@ -197,10 +187,7 @@ def _coordinates(X: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pair(value: Any, name: str, zero_allowed: bool = False) -> np.ndarray:
-    try:
-        pair = np.broadcast_to(np.asarray(value, np.float64), (2,))
-    except (TypeError, ValueError):
-        pair = np.full(2, np.nan)
+    pair = np.broadcast_to(np.asarray(value, np.float64), (2,))
     if not np.isfinite(pair).all() or (pair < 0).any() or (not zero_allowed and (pair == 0).any()):
         raise ValueError(
             f"{name}={value!r}: give a {'non-negative' if zero_allowed else 'positive'} length in the units of X, or "
@@ -210,11 +197,7 @@ def _pair(value: Any, name: str, zero_allowed: bool = False) -> np.ndarray:
 
 
 def _near(
-    coordinates: np.ndarray,
-    area: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
-    buffer: np.ndarray,
+    coordinates: np.ndarray, area: np.ndarray, train: np.ndarray, test: np.ndarray, buffer: np.ndarray
 ) -> np.ndarray:
     """Which training samples lie within the buffer of a test sample, along both axes."""
     near = np.zeros(len(train), bool)

@@ -12,8 +12,8 @@ changed. Left out, because no caller can tell them from the original:
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,22 +21,17 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "mutants.md"
 # What the tests need of the repository.
 COPIED = ("sklandslide", "tests", "setup.cfg", "pyproject.toml")
-# Third-party packages that nearly every test imports: loaded once, in a process that is forked for each mutant.
-PRELOADED = ["pytest", "hypothesis.strategies", "hypothesis.extra.numpy", "matplotlib.pyplot", "geopandas", "pyogrio",
-             "rasterio.warp", "rasterio.features", "sklearn.model_selection", "sklearn.pipeline", "sklearn.ensemble",
-             "sklearn.linear_model", "sklearn.calibration", "scipy.ndimage", "scipy.spatial", "joblib", "cloudpickle",
-             "tqdm", "_pytest.doctest", "_pytest.python"]  # fmt: skip
 # A mutant may make a test stand still. In seconds; the slowest selection takes about a tenth of it.
 PATIENCE = 180
 
@@ -119,9 +114,6 @@ MUTANTS = [
            "geodata/test_nodata.py::test_each_band_of_a_file_has_its_own_nodata"),
     Mutant("changed-file-read", "geodata/raster.py", "if stamp_of(self.files) != self.stamp:", "if False:",
            f"{SCENE}test_a_file_that_was_rewritten_is_another_scene_and_the_old_one_says_so"),
-    Mutant("modification-time-ignored", "geodata/opening.py", "return status.st_size, status.st_mtime_ns",
-           "return status.st_size, 0",
-           f"{SCENE}test_a_file_that_was_rewritten_is_another_scene_and_the_old_one_says_so"),
     Mutant("sources-of-a-vrt-not-looked-at", "geodata/opening.py", "in _sources(path):", "in []:",
            "geodata/test_hostile_rasters.py::test_an_address_is_no_path_and_no_source_of_a_vrt"),
     Mutant("first-layer-taken", "geodata/polygon_files.py", "[name for name in layers if name == layer]", "layers[:1]",
@@ -162,9 +154,6 @@ MUTANTS = [
            "(low < source.shape).all()", f"{SCENE}test_bands_that_share_no_ground_are_refused"),
     # ---- slope
     Mutant("horns-weights", "geodata/terrain.py", "+ 2 * change[:, 1:-1]", "+ change[:, 1:-1]", "geodata/test_terrain.py"),
-    Mutant("slope-in-radians", "geodata/terrain.py", "np.degrees(np.arctan(", "(np.arctan(", "geodata/test_terrain.py"),
-    Mutant("metres-of-x-and-y-swapped", "geodata/terrain.py", "(radians * east) ** -2.0, none, (radians * north) ** -2.0",
-           "(radians * north) ** -2.0, none, (radians * east) ** -2.0", "geodata/test_terrain.py"),
     Mutant("degrees-as-long-everywhere", "geodata/terrain.py", " * np.abs(np.cos(latitude))", "", "geodata/test_terrain.py"),
     Mutant("hole-in-the-middle-filled", "geodata/terrain.py", "slope[np.isnan(z[1:-1, 1:-1])] = np.nan", "pass",
            "geodata/test_terrain.py"),
@@ -175,25 +164,17 @@ MUTANTS = [
     Mutant("heights-that-no-land-has", "geodata/terrain.py", "if wrong.any():", "if False:",
            "geodata/test_nodata.py::test_voids_of_a_dem_that_are_not_declared_are_refused"),
     # ---- composites
-    Mutant("difference-of-dates-reversed", "composites.py", '"VV_after - VV_before"),', '"VV_before - VV_after"),',
-           "test_composites.py"),
     Mutant("dates-swapped", "composites.py", '"BAD": ("VV_before", "VV_after",', '"BAD": ("VV_after", "VV_before",',
            "test_composites.py"),
     Mutant("second-date-never-used", "composites.py", "if band in _SECOND_DATE and band not in available",
            "if band in _SECOND_DATE", "test_composites.py"),
-    Mutant("missing-band-not-told", "composites.py", "    if missing:", "    if False:", "test_composites.py"),
     Mutant("difference-with-the-wrong-sign", "features/view.py", "values[plus] - values[minus[0]]",
            "values[minus[0]] - values[plus]", "features/test_bands_and_patches.py"),
     Mutant("decibels-of-amplitude", "features/view.py", "out *= 10", "out *= 20", "features/test_bands_and_patches.py"),
     Mutant("linear-power-not-converted", "features/view.py", '== "linear":', '== "power":', "features/test_bands_and_patches.py"),
     Mutant("other-units-taken", "features/bands.py", "if expected != found:", "if False:", "features/test_bands_and_patches.py"),
-    Mutant("difference-of-mixed-units", "features/bands.py", "for name in band_inputs(band)}) > 1:",
-           "for name in band_inputs(band)}) > 2:",
-           "features/test_bands_and_patches.py::test_a_difference_of_mixed_units_is_refused"),
     # ---- locations and patches
     Mutant("last-patch-refused", "sampling/locations.py", "(first <= last)", "(first < last)",
-           "features/test_bands_and_patches.py sampling/test_locations.py"),
-    Mutant("patch-over-the-upper-edge", "sampling/locations.py", "(first >= 0)", "(first >= -1)",
            "features/test_bands_and_patches.py sampling/test_locations.py"),
     Mutant("last-row-of-a-window-unchecked", "sampling/locations.py", "p = patch_size\n", "p = patch_size - 1\n",
            "sampling/test_locations.py"),
@@ -204,8 +185,6 @@ MUTANTS = [
     Mutant("rows-on-the-first-scene", "sampling/locations.py", "np.array(place, np.int64)[part.scene_index]", "part.scene_index",
            "sampling/test_locations.py"),
     Mutant("rows-kept-above-dropped", "sampling/regions.py", "buffer[: p - 1] = buffer[height:]", "pass", "sampling/test_locations.py"),
-    Mutant("window-of-the-band-above", "sampling/regions.py", "top + height - p + 1, top + height]",
-           "top + height - p, top + height]", "sampling/test_locations.py"),
     Mutant("cut-off-the-blocks", "sampling/regions.py", "(start // step + 1) * step", "start + step",
            "sampling/test_locations.py::test_what_is_read_at_once_begins_and_ends_between_blocks"),
     Mutant("nodata-in-a-training-patch", "features/patches.py", "if not holes.any():", "if True:", "features/test_bands_and_patches.py"),
@@ -223,9 +202,6 @@ MUTANTS = [
     # ---- samples
     Mutant("lattice-on-pixel-corners", "sampling/from_polygons.py", "rows[:, None] + 0.5, cols[None, :] + 0.5",
            "rows[:, None], cols[None, :]", "sampling/test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
-    Mutant("sample-labels-inverted", "sampling/from_polygons.py", "labels = inventory.labels[polygon]",
-           "labels = 1 - inventory.labels[polygon]",
-           "sampling/test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
     Mutant("sampling-seed-ignored", "sampling/from_polygons.py", "check_random_state(random_state)", "check_random_state(0)",
            "sampling/test_sampling.py::test_balance_and_limit_are_random_subsets_by_seed"),
     Mutant("candidates-with-nodata-sampled", "sampling/from_polygons.py", "keep = _draw(valid,", "keep = _draw(fits,",
@@ -234,8 +210,6 @@ MUTANTS = [
            "sampling/test_sampling.py::test_balance_and_limit_are_random_subsets_by_seed"),
     Mutant("groups-by-position", "sampling/from_polygons.py", "inventory.ids[polygon[keep]]", "polygon[keep]",
            "sampling/test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
-    Mutant("balanced-with-repetition", "sampling/from_polygons.py", "count, replace=False)", "count, replace=True)",
-           "sampling/test_sampling.py::test_a_drawn_sample_is_drawn_once"),
     Mutant("inventory-labels-inverted", "geodata/inventory.py", "(column == positive)", "(column != positive)",
            "geodata/test_inventory.py"),
     Mutant("polygons-not-brought-to-the-scene", "geodata/inventory.py", "return frame.to_crs(crs.to_wkt())", "return frame",
@@ -246,12 +220,10 @@ MUTANTS = [
     # ---- folds
     Mutant("buffer-halved", "model_selection.py", 'buffer = _pair(self.buffer, "buffer", zero_allowed=True)',
            'buffer = _pair(self.buffer, "buffer", zero_allowed=True) / 2', "test_model_selection.py::test_no_training_patch_shares_a_pixel_with_a_test_patch"),
-    Mutant("buffer-dropped", "model_selection.py", "near[rows] = distance < 1.0", "pass",
-           "test_model_selection.py::test_no_training_patch_shares_a_pixel_with_a_test_patch"),
     Mutant("round-buffer", "model_selection.py", "p=np.inf,", "p=2,",
            "test_model_selection.py::test_no_training_patch_shares_a_pixel_with_a_test_patch"),
     Mutant("polygons-cut-by-folds", "model_selection.py", "if groups is not None:", "if False:",
-           "test_model_selection.py::test_polygons_are_kept_whole"),
+           "test_model_selection.py::test_folds_part_the_samples_and_share_no_pixel"),
     Mutant("fold-seed-ignored", "model_selection.py", "check_random_state(self.random_state)", "check_random_state(0)",
            "test_model_selection.py::test_same_seed_same_folds_and_splitting_changes_nothing"),
     Mutant("systems-share-blocks", "model_selection.py", "np.column_stack([area, cell])", "np.column_stack([cell])",
@@ -276,7 +248,6 @@ MUTANTS = [
     Mutant("asked-half-a-pixel-off", "mapping/windows.py", "self.task.patch_size / 2\n",
            "(self.task.patch_size - 1) / 2\n",
            "mapping/test_laws.py::test_an_estimator_is_asked_about_the_places_where_the_map_shows_its_answers"),
-    Mutant("step-forgotten", "mapping/windows.py", "xy(rows * task.step + half,", "xy(rows + half,", LAW),
     Mutant("step-forgotten-in-the-network", "mapping/windows.py", "windows[rows * step, cols * step]",
            "windows[rows, cols]", f"{MAP}test_network_map_equals_predict_proba[16]"),
     # ---- shared computation
@@ -337,8 +308,6 @@ MUTANTS = [
            f"{MAP}test_the_landslide_class_is_mapped"),
     Mutant("unfinished-map-of-another-scene", "mapping/predictor.py", '"scene": scene.fingerprint,', '"scene": "",',
            OTHERWISE),
-    Mutant("unfinished-map-of-another-model", "mapping/predictor.py", '"estimator": digest_of(self.estimator),',
-           '"estimator": "",', OTHERWISE),
     Mutant("smallest-window-of-several", "mapping/predictor.py", "return max(sizes)", "return min(sizes)",
            f"{MAP}test_meta_estimators_are_mapped"),
     Mutant("engine-of-another-model-kept", "mapping/workers.py", "if self._key != (digest, kind):",
@@ -412,46 +381,30 @@ def main(arguments: Sequence[str] | None = None, mutants: Iterable[Mutant] = MUT
     for mutant in mutants:
         mutant.applied((ROOT / "sklandslide" / mutant.file).read_text())
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
-        bench = Bench(Path(temporary), options.jobs)
-        print("Without a mutant:", end=" ", flush=True)
-        wrong = [outcome for outcome in bench.each(by_file(mutants), bench.run) if outcome.status != 0]
-        for outcome in wrong:
-            print(f"\n{outcome.told}\n{outcome.output[-3000:]}")
-        if wrong:  # a selection that fails anyway proves nothing
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(options.jobs) as pool:
+        bench = Bench(Path(folder), options.jobs)
+        wrong = [outcome for outcome in pool.map(bench.run, by_file(mutants)) if outcome.status != 0]
+        for outcome in wrong:  # a selection that fails anyway proves nothing
+            print(f"Without a mutant: {outcome.told}\n{outcome.output[-3000:]}")
+        if wrong:
             return 1
-        print(f"all tests pass ({time.monotonic() - start:.0f} s).\n", flush=True)
-        table = Table()
-        for mutant, outcome in zip(mutants, bench.each(mutants, bench.run_mutant), strict=True):
-            table.add(mutant, outcome)
-    table.print(f"\n{table.caught} of {len(mutants)} mutants are caught ({time.monotonic() - start:.0f} s).")
-    if table.caught < len(mutants):
+        print(f"Without a mutant all tests pass ({time.monotonic() - start:.0f} s).\n", flush=True)
+        lines = ["| mutant | file | caught by | seconds |", "| --- | --- | --- | --- |"]
+        print(*lines, sep="\n", flush=True)
+        caught = 0
+        for mutant, outcome in zip(mutants, pool.map(bench.run_mutant, mutants), strict=True):
+            caught += bool(outcome.first)
+            lines.append(f"| {mutant.name} | `{mutant.file}` | {outcome.told} | {outcome.seconds:.1f} |")
+            print(lines[-1], flush=True)
+    lines.append(f"\n{caught} of {len(mutants)} mutants are caught ({time.monotonic() - start:.0f} s).")
+    print(lines[-1])
+    if caught < len(mutants):
         return 1
     if options.write:
         above, mark, below = PAGE.read_text().partition("<!-- result -->\n")
         end = below.index("<!-- end of result -->")
-        PAGE.write_text(above + mark + "\n".join(table.lines) + "\n\n" + below[end:])
+        PAGE.write_text(above + mark + "\n".join(lines) + "\n\n" + below[end:])
     return 0
-
-
-class Table:
-    """What is printed: a row for each mutant."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.caught = 0
-        self.print("| mutant | file | caught by | seconds |\n| --- | --- | --- | --- |")
-
-    def print(self, line: str) -> None:
-        """Print a line, and keep it."""
-        print(line, flush=True)
-        self.lines.append(line)
-
-    def add(self, mutant: Mutant, outcome: Outcome) -> None:
-        """What came of a mutant."""
-        self.caught += outcome.caught
-        told = f"`{outcome.first.split('[')[0]}`" if outcome.caught else f"**{outcome.told}**"
-        self.print(f"| {mutant.name} | `{mutant.file}` | {told} | {outcome.seconds:.1f} |")
 
 
 def by_file(mutants: Iterable[Mutant]) -> list[list[str]]:
@@ -464,92 +417,58 @@ def by_file(mutants: Iterable[Mutant]) -> list[list[str]]:
 
 
 class Outcome(NamedTuple):
-    """What came of a run of tests: pytest's status, the first test that failed, seconds, what was printed."""
+    """What came of a run of tests: pytest's status (None where it had no end), seconds, what was printed."""
 
     status: int | None
-    first: str
     seconds: float
     output: str
 
     @property
-    def caught(self) -> bool:
-        """Whether a test failed; not if pytest could not begin, or found no test."""
-        return self.status == 1 and bool(self.first)
+    def first(self) -> str:
+        """The first test that failed, if any ran."""
+        found = re.search(r"^(?:FAILED|ERROR) (\S+::[^\s[]+)", self.output, re.M)
+        return found[1] if found and self.status == 1 else ""
 
     @property
     def told(self) -> str:
         """In words."""
-        if self.status == 0:
-            return "SURVIVED"
-        return self.first or ("NO END" if self.status is None else f"NO TEST RAN (status {self.status})")
+        if self.first:
+            return f"`{self.first}`"
+        words = {0: "SURVIVED", None: "NO END"}
+        return f"**{words.get(self.status, f'NO TEST RAN (status {self.status})')}**"
 
 
 class Bench:
     """Copies of the repository, each for one mutant at a time."""
 
     def __init__(self, folder: Path, jobs: int) -> None:
-        self.jobs, self.copies = jobs, SimpleQueue[Path]()
+        self.copies = SimpleQueue[Path]()
         for number in range(jobs):
             copy = folder / str(number)
             copy.mkdir()
             for name in COPIED:
                 _copy(ROOT / name, copy / name)
             self.copies.put(copy)
-            # what tests start as processes of their own
-            command = [sys.executable, "-c", "import sklandslide; print(sklandslide.__file__)"]
-            environment = {**os.environ, "PYTHONPATH": str(copy)}
-            _check_origin(subprocess.check_output(command, cwd=copy, env=environment, text=True), str(copy))
-        # One thread, as the tests of one mutant run beside those of another; and bytes that a change is seen in.
-        os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1", MPLBACKEND="Agg")
-        self.processes = multiprocessing.get_context("forkserver")
-        self.processes.set_forkserver_preload(PRELOADED)
-
-    def each(self, items: Iterable[Any], function: Any) -> Iterator[Outcome]:
-        """What the function makes of each, in order."""
-        with ThreadPoolExecutor(self.jobs) as pool:
-            yield from pool.map(function, items)
-
-    @contextmanager
-    def _copy(self) -> Iterator[Path]:
-        copy = self.copies.get()
-        try:
-            yield copy
-        finally:
-            self.copies.put(copy)
 
     def run(self, tests: Sequence[str]) -> Outcome:
         """Run tests on the package as it is."""
-        with self._copy() as copy:
-            return self._run(copy, tests)
+        copy = self.copies.get()
+        try:
+            return _pytest(copy, tests)
+        finally:
+            self.copies.put(copy)
 
     def run_mutant(self, mutant: Mutant) -> Outcome:
         """Run the tests of a mutant on the package with this change."""
-        with self._copy() as copy:
-            path = copy / "sklandslide" / mutant.file
-            original = path.read_text()
-            path.write_text(mutant.applied(original))
-            try:
-                return self._run(copy, mutant.selection)
-            finally:
-                path.write_text(original)
-
-    def _run(self, copy: Path, tests: Sequence[str]) -> Outcome:
-        start = time.monotonic()
-        ours, theirs = self.processes.Pipe(duplex=False)
-        process = self.processes.Process(target=_pytest, args=(str(copy), list(tests), theirs))
-        process.start()
-        theirs.close()
-        status, first = None, ""
-        if ours.poll(PATIENCE):
-            try:
-                status, first = ours.recv()
-            except EOFError:  # it died
-                status = -1
-        process.join(5)
-        with suppress(ProcessLookupError):  # and whatever processes or threads a failed test left behind
-            os.killpg(process.pid, signal.SIGKILL)
-        process.join()
-        return Outcome(status, first, time.monotonic() - start, (copy / "output.txt").read_text(errors="replace"))
+        copy = self.copies.get()
+        path = copy / "sklandslide" / mutant.file
+        original = path.read_text()
+        path.write_text(mutant.applied(original))
+        try:
+            return _pytest(copy, mutant.selection)
+        finally:
+            path.write_text(original)
+            self.copies.put(copy)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -559,45 +478,32 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _check_origin(file: str, copy: str) -> None:
-    """Raise if the package that was imported is not the copy's."""
-    if not file.startswith(copy + os.sep):
-        raise RuntimeError(f"The tests ran on {file!r}, not on the copy in {copy}.")
+# The package that the tests import must be the copy's, not one that is installed.
+_START = """
+import os, sys, pytest, sklandslide
+assert sklandslide.__file__.startswith(os.getcwd() + os.sep), f"The tests ran on {sklandslide.__file__}"
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 
 
-class _FirstFailure:
-    """A pytest plugin that remembers which test failed first."""
-
-    def __init__(self) -> None:
-        self.test, self.collected = "", True
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed and not self.test:
-            self.test = report.nodeid
-
-    def pytest_collectreport(self, report: Any) -> None:
-        self.collected = self.collected and not report.failed
-
-
-def _pytest(copy: str, tests: list[str], answer: Any) -> None:
-    """In a process of its own: run tests of a copy, and send pytest's status and the first failure."""
-    os.setsid()
-    os.chdir(copy)
-    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.path[:] = [copy, *(path for path in sys.path if path not in ("", str(ROOT), str(ROOT / "tests")))]
-    os.environ["PYTHONPATH"] = copy  # for what the tests start
-    sys.dont_write_bytecode = True
-    import pytest
-
-    failure = _FirstFailure()
-    options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
-    status = int(pytest.main([*options, *tests], plugins=[failure]))
-    if "sklandslide" in sys.modules:
-        _check_origin(str(sys.modules["sklandslide"].__file__), copy)
-    answer.send((status if failure.collected else 2, failure.test))
-    answer.close()
+def _pytest(copy: Path, tests: Sequence[str]) -> Outcome:
+    start = time.monotonic()
+    # One thread, as the tests of one mutant run beside those of another; and bytecode that a change cannot hide behind.
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg",
+                   "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
+    options = ["-x", "-q", "-rfE", "--tb=short", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+    with (copy / "output.txt").open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START, *options, *tests],
+            cwd=copy, env=environment, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+        status = None
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(PATIENCE)
+        with suppress(ProcessLookupError):  # and whatever processes a failed test left behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return Outcome(status, time.monotonic() - start, (copy / "output.txt").read_text(errors="replace"))
 
 
 if __name__ == "__main__":

@@ -76,40 +76,25 @@ def test_a_users_list_is_taken_as_it_is():
         resolve_composite(["VV_before", "VV_after", "VV_after2"], ONE_DATE)
 
 
-def test_a_difference_names_both_missing_bands():
-    with pytest.raises(BandError, match=r"band\(s\) A, B"):
-        resolve_composite(["B - A", "Red"], ONE_DATE)
-
-
 def test_an_unknown_composite_lists_the_known_and_the_way_out():
     with pytest.raises(BandError, match=r"no composite 'BBB'.*RGB, SSD, .*BAH.*list of bands"):
         resolve_composite("BBB", ONE_DATE)
 
 
-def test_an_empty_composite_is_refused():
-    with pytest.raises(BandError, match=r"no band\. Give at least one"):
-        resolve_composite([], ONE_DATE)
-
-
-@pytest.mark.parametrize("band", ["A - B - C", "A -", "", "VV before", "A + B", "2A"])
+@pytest.mark.parametrize("band", ["A - B - C", "A -", "", "2A"])
 def test_what_is_no_recipe_is_refused(band):
     with pytest.raises(BandError, match=r"is no band: write a band name, or the difference of two"):
         resolve_composite([band], ONE_DATE)
 
 
-@pytest.mark.parametrize("band", [None, ("VV_after", "VV_before")])
-def test_a_band_of_a_recipe_is_text(band):
+def test_an_empty_recipe_and_bands_that_are_no_text_are_refused():
+    with pytest.raises(BandError, match=r"no band\. Give at least one"):
+        resolve_composite([], ONE_DATE)
     with pytest.raises(BandError, match="is no band: give a name such as 'VV_after'"):
-        band_inputs(band)
+        band_inputs(("VV_after", "VV_before"))
 
 
-@pytest.mark.parametrize("name", ["B8A", "_x"])
-def test_a_name_is_returned(name):
-    assert check_band_name(name) is name
-    assert band_inputs(name) == (name,)
-
-
-@pytest.mark.parametrize("name", ["", "VV before", "8A", "VV-VH", "é", "VV\n", None])
+@pytest.mark.parametrize("name", ["", "8A", "VV-VH", "é", "VV\n", None])
 def test_what_cannot_name_a_band_is_refused(name):
     with pytest.raises(BandError, match=r"cannot name a band: .*Rename the band"):
         check_band_name(name)

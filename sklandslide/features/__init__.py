@@ -5,7 +5,7 @@ from .bands import BandStacker
 from .contract import require_scene, size_text
 from .patches import PatchSampler, patch_side
 from .tensorflow_start import cores, start_tensorflow
-from .variants import drawn_maps, random_variants, resampled
+from .variants import drawn_maps, resampled
 from .view import CompositeView
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "cores",
     "drawn_maps",
     "patch_side",
-    "random_variants",
     "require_scene",
     "resampled",
     "size_text",

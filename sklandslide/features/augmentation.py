@@ -12,6 +12,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .tensorflow_start import start_tensorflow
+from .variants import drawn_maps, resampled
 
 __all__ = ["AugmentedPatches", "Augmenter", "Ranges"]
 
@@ -27,7 +28,7 @@ class Ranges:
 
     @property
     def reach(self) -> tuple[float, ...]:
-        """For `random_variants`: mirrored along x and y or not (1 or 0), radians, scale, shift along x and y."""
+        """For `drawn_maps`: mirrored along x and y or not (1 or 0), radians, scale, shift along x and y."""
         mirrored = (float(axis in (self.flip or "")) for axis in ("horizontal", "vertical"))
         return *mirrored, float(np.radians(self.rotation)), self.zoom, self.translation, self.translation
 
@@ -72,10 +73,8 @@ class AugmentedPatches:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         start_tensorflow()
-        from .variants import random_variants
-
         seed = check_random_state(self.seed).randint(np.iinfo(np.int32).max)
-        out = random_variants(self.patches, self.ranges.reach, (seed, 0)).numpy()
+        out = resampled(self.patches, drawn_maps(self.shape, self.ranges.reach, (seed, 0))).numpy()
         return out if dtype is None else out.astype(dtype)
 
 

@@ -6,7 +6,7 @@ power declared as decibels is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -119,7 +119,9 @@ def explain_nodata(view: Any, at: np.ndarray) -> None:
 
 def _spread_values(view: Any) -> np.ndarray:
     """Values of pixels spread over a scene, shape (n, bands), without nodata: few where there is little else."""
-    for at in _places(view.grid.shape):
+    for side in (8, 32):  # 64 pixels, or 1024 where most are nodata
+        rows, cols = (((np.arange(min(side, n)) + 0.5) * n / min(side, n)).astype(np.int64) for n in view.grid.shape)
+        at = np.stack([np.repeat(rows, len(cols)), np.tile(cols, len(rows))], axis=1)
         values = np.concatenate([view.read(None, Window(row, col, 1, 1))[0] for row, col in at.tolist()])
         missing = np.isnan(values).any(axis=1)
         if missing.sum() > len(missing) / 2:
@@ -127,13 +129,6 @@ def _spread_values(view: Any) -> np.ndarray:
         if (~missing).sum() >= ENOUGH:
             break
     return values[~missing]
-
-
-def _places(shape: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Rows and columns (n, 2) of pixels spread over a grid: 64, and then, for scenes that are mostly nodata, 1024."""
-    for side in (8, 32):
-        rows, cols = (((np.arange(min(side, n)) + 0.5) * n / min(side, n)).astype(np.int64) for n in shape)
-        yield np.stack([np.repeat(rows, len(cols)), np.tile(cols, len(rows))], axis=1)
 
 
 def quantiles_of(values: np.ndarray) -> tuple[tuple[float, ...], ...]:

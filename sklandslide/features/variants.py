@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["drawn_maps", "random_variants", "resampled"]
-
-
-def random_variants(images: Any, reach: Any, seed: Any) -> Any:
-    """Each image (rows, cols, bands) resampled by an affine map drawn from `Ranges.reach` with a pair of integers."""
-    import tensorflow as tf
-
-    return resampled(images, drawn_maps(tf.shape(images), reach, seed))
+__all__ = ["drawn_maps", "resampled"]
 
 
 def drawn_maps(shape: Any, reach: Any, seed: Any) -> Any:
-    """Affine maps for images of a shape (n, rows, cols, bands), one a row, as TensorFlow's resampling takes them."""
+    """Affine maps for images of a shape (n, rows, cols, bands), one a row, as TensorFlow's resampling takes them.
+
+    They are drawn from `Ranges.reach` with a pair of integers.
+    """
     import tensorflow as tf
 
     reach = tf.convert_to_tensor(reach, tf.float32)

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,8 @@ def sample_polygons(
     >>> X.shape == (len(y), 2) == (len(groups), 2), float(y.mean())
     (True, 0.5)
     """
-    size = _largest(patch_size)
+    sizes = patch_size if isinstance(patch_size, Iterable) else [patch_size]
+    size = max(_positive(size, "patch_size") for size in sizes)
     stride = _positive((size + 1) // 2 if stride is None else stride, "stride")
     if max_per_polygon is not None:
         _positive(max_per_polygon, "max_per_polygon")
@@ -154,14 +156,15 @@ def sample_polygons(
             "Add polygons of other ground, or pass class_column=None to sample landslides alone."
         )
     inventory = replace(inventory, geometries=beside(inventory.geometries, scene.grid))
-    xy, polygon = _candidates(scene.grid, inventory, size, stride)
-    X = Locations(scene, xy)
+    points = [_lattice_points(scene.grid, geometry, size, stride) for geometry in inventory.geometries]
+    X = Locations(scene, np.concatenate(points))
+    polygon = np.repeat(np.arange(len(points)), [len(some) for some in points])
     labels = inventory.labels[polygon]
     fits, valid = _valid(X, size, bands, inventory)
     keep = _draw(valid, polygon, labels, balance, max_per_polygon, check_random_state(random_state))
     empty = np.setdiff1d(np.arange(len(inventory.ids)), polygon[valid])
     report = SamplingReport(
-        candidates=len(xy),
+        candidates=len(X),
         accepted=len(keep),
         outside=int((~fits).sum()),
         nodata=int((fits & ~valid).sum()),
@@ -186,34 +189,14 @@ def sample_polygons(
     return (*result, report) if return_report else result
 
 
-def _largest(patch_size: int | Iterable[int]) -> int:
-    sizes = list(patch_size) if isinstance(patch_size, Iterable) else [patch_size]
-    if not sizes:
-        raise SceneError("patch_size is an empty list; give at least one size in pixels.")
-    return max(_positive(size, "patch_size") for size in sizes)
-
-
 def _positive(value: Any, name: str) -> int:
-    try:
-        whole = not isinstance(value, bool | np.bool_) and value == int(value) and value >= 1
-    except (TypeError, ValueError, OverflowError):  # no number, NaN, infinite
-        whole = False
-    if not whole:
+    if not isinstance(value, Integral) or value < 1:
         raise SceneError(f"{name}={value!r}: give a whole number of pixels or samples, at least 1.")
     return int(value)
 
 
-def _candidates(grid: Any, inventory: Inventory, size: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Centres of the candidates' pixels, and the position of the polygon of each."""
-    xy, polygon = [], []
-    for i, geometry in enumerate(inventory.geometries):
-        points = _lattice_points(grid, geometry, size, stride)
-        xy.append(points)
-        polygon.append(np.full(len(points), i))
-    return np.concatenate(xy), np.concatenate(polygon)
-
-
 def _lattice_points(grid: Any, geometry: Any, size: int, stride: int) -> np.ndarray:
+    """Centres of the candidates' pixels in a polygon."""
     import shapely
 
     left, bottom, right, top = geometry.bounds

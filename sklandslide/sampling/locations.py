@@ -176,28 +176,20 @@ class Locations:
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple):
-            rows, *rest = key
-            # scikit-learn indexes rows as X[key, ...]
-            if not rest or (len(rest) == 1 and _takes_all(rest[0])):
-                return self[rows]
-            return self.xy[key]
-        if isinstance(key, Integral):
+            rows, *columns = key
+            if all(c is ... or (isinstance(c, slice) and c == slice(None)) for c in columns):
+                key = rows  # scikit-learn indexes rows as X[rows, ...]
+        if isinstance(key, tuple | Integral):
             return self.xy[key]
         key = np.arange(len(self))[key]
         return self._make(self.scenes, self.scene_index[key], self.xy[key])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False and dtype not in (None, self.xy.dtype):
-            raise ValueError(f"Locations are float64; they cannot become {dtype} without a copy.")
         return np.array(self.xy, dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         scenes = "\n ".join(repr(s) for s in self.scenes)
         return f"<{len(self)} Locations on {len(self.scenes)} scene(s)\n {scenes}>"
-
-
-def _takes_all(key: Any) -> bool:
-    return key is Ellipsis or (isinstance(key, slice) and key == slice(None))
 
 
 def read_patches(X: Locations, patch_size: int) -> np.ndarray:

@@ -65,63 +65,31 @@ def test_seeded_variants_repeat_and_unseeded_ones_are_fresh():
     np.testing.assert_array_equal(np.asarray(seeded), np.asarray(seeded))
     np.testing.assert_array_equal(np.asarray(seeded), np.asarray(Augmenter(random_state=0).fit_transform(X)))
     assert not np.array_equal(np.asarray(seeded), np.asarray(Augmenter(random_state=1).fit_transform(X)))
-    fresh = Augmenter().fit_transform(X)
-    assert not np.array_equal(np.asarray(fresh), np.asarray(fresh))
+    for unseeded in (None, np.random.RandomState(0)):
+        augmenter = Augmenter(random_state=unseeded)
+        assert not np.array_equal(np.asarray(augmenter.fit_transform(X)), np.asarray(augmenter.fit_transform(X)))
 
 
-def test_a_random_state_instance_moves_on():
-    X = noise()
-    augmenter = Augmenter(random_state=np.random.RandomState(0))
-    first, second = (np.asarray(augmenter.fit_transform(X)) for _ in range(2))
-    assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(first, np.asarray(Augmenter(random_state=np.random.RandomState(0)).fit_transform(X)))
-
-
-def test_numpys_global_generator_counts_only_where_no_seed_is_given():
-    X = noise()
-    state = np.random.get_state()  # noqa: NPY002 (scikit-learn's own convention for random_state=None)
-    try:
-        drawn = []
-        for _ in range(2):
-            np.random.seed(3)  # noqa: NPY002
-            np.asarray(Augmenter(random_state=0).fit_transform(X))  # draws nothing from it
-            drawn.append(np.asarray(Augmenter().fit_transform(X)))
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    np.testing.assert_array_equal(*drawn)
-
-
-@pytest.mark.parametrize("key", [slice(1, 5, 2), np.array([5, 5, 0])], ids=repr)
-def test_rows_of_augmented_patches(key):
-    X = noise()
+def test_rows_of_augmented_patches():
+    X, key = noise(), np.array([5, 5, 0])
     part = only().fit_transform(X)[key]
     assert isinstance(part, AugmentedPatches)
     np.testing.assert_array_equal(np.asarray(part), X[key])
     assert part.ranges == Ranges(None, 0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [
-        ("flip", "diagonal"),
-        ("rotation", 181),
-        ("zoom", -0.1),
-        ("translation", 1.0),
-        ("random_state", "seed"),
-    ],
-)
+@pytest.mark.parametrize("name, value", [("flip", "diagonal"), ("rotation", 181), ("zoom", -0.1), ("translation", 1.0)])
 def test_wrong_parameters_are_refused_when_fitted(name, value):
     augmenter = Augmenter(**{name: value})
     with pytest.raises(ValueError, match=f"'{name}' parameter of Augmenter must be"):
         augmenter.fit_transform(noise())
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (4, 9, 9)])
-def test_what_is_no_patch_is_refused(shape):
+def test_what_is_no_patch_is_refused():
     with pytest.raises(
         ValueError, match=r"Patches have shape \(n_samples, rows, cols, n_bands\); X has shape.*Sampler"
     ):
-        Augmenter().fit(np.zeros(shape))
+        Augmenter().fit(np.zeros((4, 9, 9)))
 
 
 def test_nodata_is_refused():
@@ -132,34 +100,6 @@ def test_nodata_is_refused():
 
 
 # ----------------------------------------------------------------------------------------------------- the variants
-
-
-MIRRORS = {
-    "patch": lambda x: x,
-    "left-right": lambda x: x[:, :, ::-1],
-    "up-down": lambda x: x[:, ::-1],
-    "both": lambda x: x[:, ::-1, ::-1],
-}
-
-
-@pytest.mark.parametrize(
-    "flip, allowed",
-    [
-        ("horizontal", ["patch", "left-right"]),
-        ("vertical", ["patch", "up-down"]),
-        ("horizontal_and_vertical", list(MIRRORS)),
-    ],
-)
-def test_flips_are_exact_and_about_equally_frequent(flip, allowed):
-    n = 2000
-    X = noise(n, 6, 9, 1)
-    variants = np.asarray(only(flip=flip).fit_transform(X))
-    counts = {name: int((mirror(X) == variants).all(axis=(1, 2, 3)).sum()) for name, mirror in MIRRORS.items()}
-    assert sum(counts.values()) == n
-    assert [name for name, count in counts.items() if count] == allowed
-    # six standard deviations of a binomial share
-    share = 1 / len(allowed)
-    assert all(abs(counts[name] - n * share) < 6 * np.sqrt(n * share * (1 - share)) for name in allowed)
 
 
 def by_scipy(X, augmented):
@@ -195,6 +135,7 @@ def by_scipy(X, augmented):
     "changes",
     [
         {},
+        {"flip": "horizontal"},
         {"flip": "horizontal_and_vertical", "rotation": 36, "zoom": 0.1, "translation": 0.1},
         {"flip": "vertical", "rotation": 180, "zoom": 0.9, "translation": 0.9},
     ],
@@ -205,18 +146,6 @@ def test_variants_agree_with_scipy(changes):
     augmented = only(**changes).fit_transform(X)
     # float32 coordinates: errors of about 1e-5 pixels times differences of a few units
     np.testing.assert_allclose(np.asarray(augmented), by_scipy(X, augmented), atol=2e-4)
-
-
-def test_rotation_turns_about_the_centre_by_up_to_its_angle():
-    row, col = np.mgrid[-20:21, -20:21]
-    blob = np.exp(-(row**2 + (col - 6) ** 2) / 8)
-    turned = np.asarray(only(rotation=36).fit_transform(np.repeat(blob[None, ..., None], 400, axis=0)))[..., 0]
-    place = np.stack([(turned * axis).sum(axis=(1, 2)) / turned.sum(axis=(1, 2)) for axis in (row, col)], axis=1)
-    radius = np.hypot(*place.T)
-    angle = np.degrees(np.arctan2(place[:, 0], place[:, 1]))
-    np.testing.assert_allclose(radius, 6, atol=0.05)
-    assert np.abs(angle).max() <= 36.1 and angle.min() < -34 and angle.max() > 34
-    assert angle.std() == pytest.approx(36 / np.sqrt(3), rel=0.1)
 
 
 def test_patches_of_one_pixel_are_left_alone():
@@ -314,15 +243,6 @@ def scene_samples():
     )
     row, col = np.mgrid[5:60:10, 5:60:10]
     return Locations(scene, scene.grid.xy(row.ravel() + 0.5, col.ravel() + 0.5)), y
-
-
-def test_a_pipeline_predicts_without_augmentation():
-    X, y = scene_samples()
-    pipe = make_pipeline(BandStacker("BAC"), PatchSampler(patch_size=7), Augmenter(), tiny_cnn()).fit(X, y)
-    first = pipe.predict_proba(X)
-    np.testing.assert_array_equal(first, pipe.predict_proba(X))
-    patches = pipe[:2].transform(X)
-    np.testing.assert_array_equal(first, pipe[-1].predict_proba(patches))
 
 
 def test_another_classifier_sees_one_variant_of_each():

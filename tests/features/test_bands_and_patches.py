@@ -25,29 +25,15 @@ from sklandslide.exceptions import BandError, NoValidDataError, SceneReadError
 from sklandslide.geodata import raster
 from sklandslide.geodata.grid import Window
 
-# Linear power of each radar band: exact decades, so that dB are whole tens.
-POWER = {
-    "VV_before": 1e-1,
-    "VH_before": 1e-2,
-    "VV_after": 1e-3,
-    "VH_after": 1e-4,
-    "VV_after2": 1e-5,
-    "VH_after2": 1e-6,
-}
+ALL = "VV_before", "VH_before", "VV_after", "VH_after", "VV_after2", "VH_after2", "Red", "Green", "Blue", "DEM"
 
 
-COLOURS = {"Red": 11.0, "Green": 12.0, "Blue": 13.0}
-
-
-def constant_scene(*names, units="linear", shape=(12, 12), pixel=10.0, power=POWER):
-    """A scene of constant bands; DEM is a plane of 10 m a pixel, so that Slope is 45 degrees."""
-    values = {name: np.full(shape, (power | COLOURS).get(name, 0.0)) for name in names}
-    if "DEM" in names:
-        values["DEM"] = np.add.outer(np.arange(shape[0]) * pixel, np.zeros(shape[1]))
-    radar = [name for name in names if name in POWER]
+def constant_scene(*names, units="linear", shape=(12, 12)):
+    """A scene of bands of one value; radar in these units."""
+    radar = [name for name in names if name.startswith("V")]
     return Scene.from_arrays(
-        values,
-        transform=Affine(pixel, 0, 1000, 0, -pixel, 5000),  # no CRS, so that a map metre is a metre
+        {name: np.full(shape, 0.1) for name in names},
+        transform=Affine(10, 0, 1000, 0, -10, 5000),
         units=dict.fromkeys(radar, units) if units else None,
     )
 
@@ -57,48 +43,7 @@ def middle(scene, n=1):
     return Locations(scene, np.repeat(scene.grid.xy(rows // 2 + 0.5, cols // 2 + 0.5)[None], n, axis=0))
 
 
-ALL = (*POWER, *COLOURS, "DEM")
-
-
-class CountingScene:
-    """A scene double that counts what is read from it."""
-
-    def __init__(self, scene):
-        self.scene, self.windows = scene, []
-        self.bands, self.units, self.grid = scene.bands, scene.units, scene.grid
-
-    def read(self, bands=None, window=None):
-        self.windows.append(window)
-        return self.scene.read(bands, window)
-
-
 # ---------------------------------------------------------------------------------------------------- BandStacker
-
-# Table 2 of Nava et al. (2021), with BAA's and HHH's second mention of the after-event band as the second date.
-TABLE_2 = {
-    "RGB": [11, 12, 13],
-    "SSD": [-30, -40, "DEM"],
-    "SSS": [-30, -40, 45],
-    "BAD": [-10, -30, "DEM"],
-    "BAS": [-10, -30, 45],
-    "HHH": [-20, -40, -60],
-    "BAA": [-10, -30, -50],
-    "BAC": [-10, -30, -20],
-    "BAH": [-10, -30, -40],
-}
-
-
-@pytest.mark.parametrize("composite", TABLE_2)
-def test_every_composite_has_its_bands_in_order(composite):
-    scene = constant_scene(*ALL)
-    view = BandStacker(composite).fit_transform(middle(scene)).scenes[0]
-    pixels = view.read()
-    assert pixels.shape == (12, 12, 3) and pixels.dtype == np.float32
-    assert view.grid == scene.grid
-    for band, value in enumerate(TABLE_2[composite]):
-        expected = scene.read("DEM")[..., 0] if value == "DEM" else value
-        np.testing.assert_allclose(pixels[..., band], np.broadcast_to(expected, (12, 12)), rtol=1e-5)
-
 
 NAMES = st.sampled_from(["VV_before", "VV_after", "VH_after", "DEM", "Red"])
 RECIPES = st.lists(
@@ -127,7 +72,7 @@ def test_a_composite_is_its_arithmetic(recipe, units):
     stacker = BandStacker(recipe)
     declared = {name: name in units for name in values}
     if any(len({declared[n] for n in band_inputs(band)}) > 1 for band in recipe):
-        with pytest.raises(BandError, match="different units"):
+        with pytest.raises(BandError, match=r"different units \(.*undeclared"):
             stacker.fit(X)
         return
     view = stacker.fit_transform(X).scenes[0]
@@ -164,32 +109,11 @@ def test_power_of_zero_or_less_becomes_nodata_and_no_warning():
     assert np.isfinite(pixels[..., 1]).all()
 
 
-@pytest.mark.parametrize(
-    "composite, first, second", [("BAA", "VV_after", "VV_after2"), ("HHH", "VH_after", "VH_after2")]
-)
-def test_a_missing_second_date_is_replaced_by_the_first_and_recorded(composite, first, second):
-    scene = constant_scene(*(name for name in ALL if name != second))
-    stacker = BandStacker(composite).fit(middle(scene))
-    assert stacker.bands_[1:] == (first, first)
-    pixels = stacker.transform(middle(scene)).scenes[0].read()
-    np.testing.assert_array_equal(pixels[..., 1], pixels[..., 2])
-
-
 @pytest.mark.parametrize("fitted, later", [("linear", None), (None, "dB")])
 def test_other_units_than_when_fitted_are_refused(fitted, later):
     stacker = BandStacker("BAC").fit(middle(constant_scene("VV_before", "VV_after", units=fitted)))
     with pytest.raises(BandError, match=r"'VV_before' was in .*undeclared.*Declare the units"):
         stacker.transform(middle(constant_scene("VV_before", "VV_after", units=later)))
-
-
-def test_a_difference_of_mixed_units_is_refused():
-    scene = Scene.from_arrays(
-        {"VV_before": np.ones((3, 3)), "VV_after": np.ones((3, 3))},
-        transform=Affine(1, 0, 0, 0, -1, 3),
-        units={"VV_after": "dB"},
-    )
-    with pytest.raises(BandError, match=r"VV_after: dB, VV_before: undeclared"):
-        BandStacker("BAC").fit(middle(scene))
 
 
 def test_several_scenes_share_their_bands_and_units():
@@ -216,32 +140,26 @@ def test_scenes_that_share_too_little_or_differ_in_units_are_refused():
 
 
 @pytest.mark.parametrize(
-    "composite, match",
+    "estimator, name, value",
     [
-        ("XYZ", "There is no composite 'XYZ'. The paper's are RGB, SSD"),
-        (["VV_after - VV_before - Red"], "is no band"),
-        (["NIR"], "needs the band"),
+        (BandStacker(), "composite", 3),
+        (PatchSampler(), "patch_size", 2.5),
+        (PatchSampler(), "memory", 3),
     ],
 )
-def test_wrong_composites_are_refused_when_fitted(composite, match):
-    stacker = BandStacker(composite)  # never when built: clone and set_params must work
-    with pytest.raises(BandError, match=match):
-        stacker.fit(middle(constant_scene(*ALL)))
+def test_wrong_parameters_are_refused_when_fitted(estimator, name, value):
+    estimator = clone(estimator).set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"'{name}' parameter of {type(estimator).__name__} must be"):
+        estimator.fit(middle(constant_scene(*ALL)))
 
 
-def test_a_composite_of_another_type_is_refused():
-    with pytest.raises(ValueError, match="'composite' parameter of BandStacker must be"):
-        BandStacker(3).fit(middle(constant_scene(*ALL)))
-
-
-@pytest.mark.parametrize("plain", [np.zeros((3, 2)), None])
 @pytest.mark.parametrize("estimator", [BandStacker("RGB"), PatchSampler(patch_size=3)], ids=["stacker", "sampler"])
-def test_plain_arrays_are_refused_with_the_remedy(estimator, plain):
-    with pytest.raises(TypeError, match=r"takes Locations.*sample_polygons\(scene, polygons, \.\.\.\) or Locations\("):
-        estimator.fit(plain)
+def test_plain_arrays_are_refused_with_the_remedy(estimator):
+    plain = np.zeros((3, 2))
     fitted = clone(estimator).fit(middle(constant_scene(*ALL)))
-    with pytest.raises(TypeError, match=type(plain).__name__):
-        fitted.transform(plain)
+    for use in (estimator.fit, fitted.transform):
+        with pytest.raises(TypeError, match=r"takes Locations.*ndarray.*sample_polygons\(scene.*\) or Locations\("):
+            use(plain)
 
 
 def test_unfitted_stacker_is_refused():
@@ -252,40 +170,34 @@ def test_unfitted_stacker_is_refused():
         BandStacker().view(X.scenes[0])
 
 
-def test_stacker_reads_no_pixels():
-    scene = CountingScene(constant_scene(*ALL))
-    X = Locations(scene, scene.grid.xy(np.full(50, 6.5), np.full(50, 6.5)))
-    stacked = BandStacker("BAC").fit(X).transform(X)
-    assert scene.windows == []
+def test_stacker_reads_no_pixels(monkeypatch):
+    X, windows, read = middle(constant_scene(*ALL), 50), [], Scene.read
+    monkeypatch.setattr(Scene, "read", lambda scene, bands, w: windows.append(w) or read(scene, bands, w))
+    stacked = BandStacker("BAC").fit_transform(X)
+    assert windows == []
     stacked.scenes[0].read(window=Window(5, 5, 2, 2))
-    assert scene.windows == [Window(5, 5, 2, 2)]  # all bands of the composite in one call, and only the window
+    assert windows == [Window(5, 5, 2, 2)]  # all bands of the composite in one call, and only the window
 
 
 def test_fitted_stacker_holds_no_scene():
-    rng = np.random.default_rng(0)
-    names = ("VV_before", "VV_after", "VV_after2")
-    scene = Scene.from_arrays({n: rng.random((300, 300)) for n in names}, transform=Affine(1, 0, 0, 0, -1, 300))
+    scene = constant_scene("VV_before", "VV_after", "VV_after2", shape=(300, 300))
     stacker = BandStacker("BAA").fit(middle(scene))
     stacker.transform(middle(scene))
     for state in (stacker, clone(stacker), PatchSampler(patch_size=3).fit(middle(scene))):
         assert len(pickle.dumps(state)) < 500
         assert not any(isinstance(v, np.ndarray | Scene | Locations) for v in vars(state).values())
-    again = pickle.loads(pickle.dumps(stacker))
-    assert (again.bands_, again.units_, again.composite) == (stacker.bands_, stacker.units_, "BAA")
-    X = middle(scene)
-    np.testing.assert_array_equal(again.transform(X).scenes[0].read(), stacker.transform(X).scenes[0].read())
-    assert copy.deepcopy(stacker).bands_ == stacker.bands_
+    for again in (pickle.loads(pickle.dumps(stacker)), copy.deepcopy(stacker)):
+        assert vars(again) == vars(stacker)
     assert not hasattr(clone(stacker), "bands_")
 
 
 # --------------------------------------------------------------------------------------------------- PatchSampler
 
 
-def random_scene(shape=(40, 50), bands=("Red", "Green", "Blue"), seed=0, transform=None):
-    rng = np.random.default_rng(seed)
-    arrays = {name: rng.random(shape).astype(np.float32) for name in bands}
-    transform = transform or Affine(10, 0, 5e5, 0, -10, 4.7e6)
-    return Scene.from_arrays(arrays, transform=transform, crs="EPSG:32654"), np.stack(list(arrays.values()), axis=-1)
+def random_scene():
+    pixels = np.random.default_rng(0).random((40, 50, 3), np.float32)
+    arrays = dict(zip(("Red", "Green", "Blue"), np.moveaxis(pixels, -1, 0), strict=True))
+    return Scene.from_arrays(arrays, transform=Affine(10, 0, 5e5, 0, -10, 4.7e6), crs="EPSG:32654"), pixels
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, np.int64(25)])
@@ -314,20 +226,6 @@ def test_a_patch_with_nodata_is_refused_with_its_place():
     # three pixels about (22, 22) do not reach the hole, nor do the bands without it
     assert PatchSampler(patch_size=3).fit_transform(X[[0, 2]]).shape == (2, 3, 3, 2)
     assert make_pipeline(BandStacker(["Red"]), PatchSampler(patch_size=5)).fit_transform(X).shape == (3, 5, 5, 1)
-
-
-@pytest.mark.parametrize("size", [0, 2.5, None])
-def test_wrong_patch_sizes_are_refused_when_fitted(size):
-    with pytest.raises(ValueError, match="'patch_size' parameter of PatchSampler must be an int"):
-        PatchSampler(patch_size=size).fit(middle(random_scene()[0]))
-
-
-def test_patches_can_be_written_to_and_no_scene_changes():
-    scene, pixels = random_scene()
-    X = Locations(scene, scene.grid.xy([20.5, 20.5], [20.5, 21.5]))
-    patches = PatchSampler(patch_size=3).fit_transform(X)
-    patches[:] = 0
-    np.testing.assert_array_equal(scene.read(), pixels)
 
 
 # ------------------------------------------------------------------------------------------------ PatchSampler(memory)
@@ -416,7 +314,7 @@ def test_patches_of_a_rewritten_raster_never_come_from_the_cache(on_file, tmp_pa
     time.sleep(0.02)  # clocks of file systems tick every few milliseconds
     new = on_file(seed=1)
     for X in (old, pickle.loads(pickle.dumps(old))):
-        with pytest.raises(SceneReadError, match="was changed after the scene was built"):
+        with pytest.raises(SceneReadError, match="was changed or removed after the scene was built"):
             pipe.fit_transform(X)
     second = pipe.fit_transform(new)
     assert not (second == first).any()
@@ -447,8 +345,3 @@ def test_patches_of_scenes_in_memory_are_not_cached(tmp_path):
     sampler = PatchSampler(patch_size=5, memory=str(tmp_path / "cache"))
     np.testing.assert_array_equal(sampler.fit_transform(X), PatchSampler(patch_size=5).fit_transform(X))
     assert not (tmp_path / "cache").exists()
-
-
-def test_a_memory_is_a_folder_or_joblibs():
-    with pytest.raises(ValueError, match="'memory' parameter of PatchSampler must be"):
-        PatchSampler(memory=3).fit(middle(random_scene()[0]))

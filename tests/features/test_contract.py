@@ -1,6 +1,5 @@
 """The contract that a model carries: a scene that breaks it is refused, by name and with the remedy, or allowed."""
 
-import itertools
 import os
 import pickle
 
@@ -18,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 
 from sklandslide import BandStacker, Locations, PatchSampler, Scene, SlidingWindowPredictor, sample_polygons
 from sklandslide.exceptions import BandError, NoValidDataError, SceneError, SklandslideError
-from sklandslide.features import contract
 from sklandslide.mapping import tiles
 
 
@@ -142,25 +140,13 @@ def test_scenes_of_one_fit_have_pixels_of_one_size():
     np.testing.assert_allclose(BandStacker(["Red"]).fit(X[:24]).pixel_size_, 10, rtol=1e-3)
 
 
-@pytest.mark.parametrize("tolerance", [-0.1, "0.1"])
-def test_a_wrong_tolerance_is_refused(tolerance):
+def test_a_wrong_tolerance_is_refused():
     X = some(scene_of("Red"))
     with pytest.raises(ValueError, match="pixel_size_tolerance"):
-        BandStacker(["Red"], pixel_size_tolerance=tolerance).fit(X)
-    later = BandStacker(["Red"]).fit(X).set_params(pixel_size_tolerance=tolerance)
+        BandStacker(["Red"], pixel_size_tolerance=-0.1).fit(X)
+    later = BandStacker(["Red"]).fit(X).set_params(pixel_size_tolerance="0.1")
     with pytest.raises(ValueError, match="pixel_size_tolerance"):
         later.transform(X)
-
-
-def test_sizes_agree_is_symmetric_and_holds_for_either_axis():
-    sizes = [(10, 10), (11, 11), (12.5, 12.5), (10, 13), (13, 10), (10, 14), (5, 20), (30, 30)]
-    for one, other in itertools.product(sizes, sizes):
-        agree = contract.sizes_agree(one, other, 0.15)
-        assert agree == contract.sizes_agree(other, one, 0.15)
-        assert agree == contract.sizes_agree(one[::-1], other[::-1], 0.15)
-    square = [contract.sizes_agree((10, 10), size, 0.15) for size in sizes]
-    assert square == [True, True, False, True, True, False, False, False]
-    assert contract.sizes_agree((10, 10), (10, 10), 0) and not contract.sizes_agree((10, 10), (10.1, 10.1), 0)
 
 
 # ---------------------------------------------------------------------------------------------------------- the values
@@ -206,33 +192,15 @@ def test_decibels_declared_as_power_give_no_samples_and_the_reason():
         sample_polygons(holes, ground, patch_size=5, bands="BAA")
 
 
-def test_a_hole_among_powers_is_still_a_hole():
-    arrays = {name: 10 ** (values_of(name) / 10) for name in RADAR}
-    arrays["VV_after"][20:50, 20:50] = 0
-    scene = Scene.from_arrays(arrays, transform=UTM, crs="EPSG:32654", units=dict.fromkeys(RADAR, "linear"))
-    with pytest.raises(NoValidDataError, match="hold nodata"):
-        fitted("BAA", scene)
-
-
-@pytest.mark.parametrize("change", [-40, 40])
-def test_radar_far_from_any_level_of_training_is_refused(tmp_path, change):
-    pipe = fitted("BAA", scene_of(*RADAR))
-    far = scene_of(*RADAR, seed=1, VV_before=values_of("VV_before") + change)
-    refusals(pipe, far, tmp_path, BAND)
-
-
-@pytest.mark.parametrize("change", [-8, 8])
-def test_radar_of_another_level_is_taken(tmp_path, change):
-    pipe = fitted("BAA", scene_of(*RADAR))
-    near = scene_of(*RADAR, seed=1, **{name: values_of(name, 1) + change for name in RADAR})
-    assert maps(pipe, near, tmp_path)
-
-
 @pytest.mark.parametrize(
     "band, function, refused",
     [
         ("Red", lambda v: v / 10_000, True),
         ("VV_before", lambda v: values_of("DEM"), True),  # another raster in its place
+        ("VV_before", lambda v: v - 40, True),
+        ("VV_before", lambda v: v + 40, True),
+        ("VV_before", lambda v: v - 8, False),  # another ground, or another product
+        ("VV_before", lambda v: v + 8, False),
         ("Red", lambda v: v * 1.5 + 300, False),  # another season
         ("Red", lambda v: np.full_like(v, 900.0), False),  # one colour
         ("DEM", lambda v: v + 3000, True),
@@ -242,13 +210,12 @@ def test_radar_of_another_level_is_taken(tmp_path, change):
     ],
 )
 def test_what_is_beyond_doubt_is_refused_and_no_more(tmp_path, band, function, refused):
-    names = band, "VV_before"
+    names = band, "VH_before"
     pipe = fitted(list(names), scene_of(*names))
     other = scene_of(*names, seed=1, **{band: function(values_of(band, 1))})
     if refused:
-        refusals(
-            pipe, other, tmp_path, f"Band '{band}' is not like what the model was fitted on.*declared here: {band}"
-        )
+        match = f"Band '{band}' is not like what the model was fitted on.*declared here: {band}"
+        refusals(pipe, other, tmp_path, match)
         pipe.set_params(patchsampler__check_values=False)
     assert maps(pipe, other, tmp_path)
 
@@ -472,7 +439,6 @@ def test_a_file_of_another_polarisation_is_refused_or_allowed(tmp_path, band, te
 @pytest.mark.parametrize(
     "band, text",
     [
-        ("VV_before", ""),
         ("VV_before", "VV/VH"),  # of both
         ("VV_before", "SLAVE_VHX"),  # no word of its own
         ("DEM", "VH"),

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,47 +21,40 @@ def test_a_workers_share_of_the_cores(monkeypatch, variable, expected):
     assert cores() == (expected or joblib.cpu_count())
 
 
-class Threads:
-    """TensorFlow's numbers of threads, before it has started or after."""
-
-    def __init__(self, intra=0, started=False):
-        self.intra, self.inter, self.started = intra, 0, started
-
-    def set(self, name, number):
-        if self.started:
-            raise RuntimeError("cannot be modified after initialization")
-        setattr(self, name, number)
-
-    def module(self):
-        return SimpleNamespace(
-            get_intra_op_parallelism_threads=lambda: self.intra,
-            get_inter_op_parallelism_threads=lambda: self.inter,
-            set_intra_op_parallelism_threads=lambda number: self.set("intra", number),
-            set_inter_op_parallelism_threads=lambda number: self.set("inter", number),
-        )
-
-
 @pytest.mark.parametrize(
-    "threads, environment, expected",
+    "before, environment, expected",
     [
-        (Threads(), {}, (joblib.cpu_count(), 0)),
-        (Threads(), {"OMP_NUM_THREADS": "1"}, (joblib.cpu_count(), 1)),
-        (Threads(), {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "3"}, (0, 1)),
-        (Threads(intra=5), {"OMP_NUM_THREADS": "1"}, (5, 0)),
-        (Threads(started=True), {"OMP_NUM_THREADS": "1"}, (0, 0)),
+        (0, {}, {"intra": joblib.cpu_count()}),
+        (0, {"OMP_NUM_THREADS": "1"}, {"intra": joblib.cpu_count(), "inter": 1}),
+        (0, {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "3"}, {"inter": 1}),
+        (5, {"OMP_NUM_THREADS": "1"}, {}),
+        (None, {"OMP_NUM_THREADS": "1"}, {}),
     ],
     ids=["main process", "worker", "variable", "user's own", "started"],
 )
-def test_numbers_of_threads(monkeypatch, threads, environment, expected):
+def test_numbers_of_threads(monkeypatch, before, environment, expected):
     import tensorflow as tf
 
-    monkeypatch.setattr(tf.config, "threading", threads.module())
+    given = {}
+
+    def give(name, number):
+        if before is None:
+            raise RuntimeError("cannot be modified after initialization")
+        given[name] = number
+
+    threading = SimpleNamespace(
+        get_intra_op_parallelism_threads=lambda: before or 0,
+        get_inter_op_parallelism_threads=lambda: 0,
+        set_intra_op_parallelism_threads=partial(give, "intra"),
+        set_inter_op_parallelism_threads=partial(give, "inter"),
+    )
+    monkeypatch.setattr(tf.config, "threading", threading)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     start_tensorflow()
-    assert (threads.intra, threads.inter) == expected
+    assert given == expected
 
 
 def in_a_new_process(code, **environment):

@@ -119,17 +119,6 @@ def test_rows_that_there_are_not(X, key):
         X[key]
 
 
-def test_coordinates_keep_every_bit():
-    xy = np.array([[600_000.123456789, 4_739_999.987654321], [1 / 3, 2 / 3]])
-    X = Locations(noise_scene(), xy)
-    assert same(X.xy, xy)
-    assert same(np.asarray(X), xy)
-    assert same(X[[1, 0]].xy, xy[::-1])
-    assert same(pickle.loads(pickle.dumps(X)).xy, xy)
-    assert Locations(noise_scene(), xy.tolist()).dtype == np.float64
-    assert Locations(noise_scene(), [[600_001, 4_739_999]]).dtype == np.float64
-
-
 def test_as_an_array(X):
     assert np.array_equal(np.asarray(X), X.xy)
     assert np.asarray(X, dtype=np.float32).dtype == np.float32
@@ -137,15 +126,17 @@ def test_as_an_array(X):
     copied[:] = 0
     assert X.xy.min() > 0
     assert np.mean(X, axis=0) == pytest.approx(X.xy.mean(axis=0))
-    with pytest.raises(ValueError, match=r"float64; they cannot become .*float32.* without a copy"):
-        X.__array__(np.float32, copy=False)
+    with pytest.raises(ValueError, match="copy"):
+        np.asarray(X, dtype=np.float32, copy=False)
 
 
-def test_locations_do_not_change():
-    xy = np.array([[1.0, 2.0], [3.0, 4.0]])
-    X = Locations(noise_scene(), xy)
+def test_locations_keep_every_bit_and_do_not_change():
+    xy = np.array([[600_000.123456789, 4_739_999.987654321], [1 / 3, 2 / 3]])
+    X, before = Locations(noise_scene(), xy), xy.copy()
     xy[:] = 0
-    assert X.xy.tolist() == [[1, 2], [3, 4]]
+    assert same(X.xy, before)
+    assert same(pickle.loads(pickle.dumps(X)).xy, before)
+    assert Locations(noise_scene(), [[600_001, 4_739_999]]).dtype == np.float64
     for Y in (X, X[:1], X[[1, 0]], pickle.loads(pickle.dumps(X)), copy.deepcopy(X)):
         with pytest.raises(ValueError, match="read-only"):
             Y.xy[0, 0] = 5
@@ -192,9 +183,6 @@ def test_concatenation_keeps_rows_in_order_on_their_scenes():
     assert rows_of(joined) == [row for part in parts for row in rows_of(part)]
     assert joined.scenes == tuple(scenes)
     assert joined.scene_index.tolist() == [0, 0, 0, 1, 1, 2, 0, 0, 0, 0]
-    again = Locations.concatenate([joined[::-1], Locations(scenes[1], [[0.5, 0.5]])])
-    assert rows_of(again)[:-1] == rows_of(joined)[::-1]
-    assert again.scene_index[-1] == 1
 
 
 def test_equal_scenes_are_one():
@@ -225,13 +213,9 @@ def test_patch_extent_holds_a_patch(transform):
     assert both.patch_extent(2) == (60, 80)
 
 
-@pytest.mark.parametrize("xy", [[1.0, 2.0], [[1.0, 2.0, 3.0]]])
-def test_coordinates_come_in_pairs(xy):
-    with pytest.raises(SceneError, match=r"xy has shape .*have shape \(n_samples, 2\)"):
-        Locations(noise_scene(), xy)
-
-
 def test_what_cannot_be_located_is_refused():
+    with pytest.raises(SceneError, match=r"xy has shape \(1, 3\).*have shape \(n_samples, 2\)"):
+        Locations(noise_scene(), [[1.0, 2.0, 3.0]])
     with pytest.raises(SceneError, match=r"xy holds \[.*nan\] at row 2; .*must be finite\. Drop"):
         Locations(noise_scene(), [[1, 2], [3, 4], [5, np.nan], [np.inf, 6]])
     with pytest.raises(SceneError, match=r"need the Scene .*not str: Locations\(scene, xy\)"):
@@ -267,24 +251,9 @@ def test_a_patch_is_that_part_of_the_scene(transform, size):
     assert same(patches, expected)
 
 
-@pytest.mark.parametrize("region", [1, 64])
-def test_the_size_of_a_region_does_not_matter(monkeypatch, region):
-    monkeypatch.setattr(regions, "_BAND", region)
-    monkeypatch.setattr(regions, "_AT_ONCE", region * 5)
-    monkeypatch.setattr(Scene, "block_shape", (1 + region // 50, 1 + region // 20))
-    scene = noise_scene((60, 70), holes=0.02)
-    whole = scene.read()
-    first = random_sites(np.random.default_rng(0), scene, 9, 80)
-    X = Locations(scene, about(scene, first, 9))
-    assert same(read_patches(X, 9), np.stack([whole[r : r + 9, c : c + 9] for r, c in first]))
-    expected = [np.isfinite(whole[r : r + 9, c : c + 9]).all() for r, c in first]
-    assert valid_patches(X, 9)[1].tolist() == expected
-
-
 # What is read of files
 
 LAYOUTS = {
-    "tiles of 128": {"tiled": True, "blockxsize": 128, "blockysize": 128, "compress": "deflate"},
     "tiles of 64 x 256": {"tiled": True, "blockxsize": 256, "blockysize": 64},
     "strips of 7 rows": {"blockysize": 7, "compress": "deflate"},
     "two strips": {"blockysize": 350},
@@ -409,16 +378,13 @@ def test_patches_come_each_from_its_own_scene():
 def test_patches_that_do_not_fit_are_counted_and_shown():
     scene = noise_scene((20, 30))
     fitting, outside = [[0, 0], [15, 25]], [[-1, 5], [16, 5], [5, -1], [5, 26], [-500, 5000]]
-    for bad in outside:
-        X = Locations(scene, about(scene, [*fitting, bad], 5))
-        assert valid_patches(X, 5)[0].tolist() == [True, True, False]
-        with pytest.raises(SceneError, match=r"1 of 3 patches of 5 pixels do not fit .*\(row 2\).*smaller patch_size"):
-            read_patches(X, 5)
     X = Locations(scene, about(scene, [[0, 0]], 20))
     assert [valid_patches(X, size)[0].all() for size in (20, 21)] == [True, False]  # as large as the scene, and larger
-    X = Locations(scene, about(scene, [*outside, *fitting], 5))
-    x, y = X.xy[0].tolist()
-    with pytest.raises(SceneError, match=rf"5 of 7 patches .*first at x, y = \[{x}, {y}\] \(row 0\)\. Drop these"):
+    X = Locations(scene, about(scene, [*fitting, *outside], 5))
+    assert valid_patches(X, 5)[0].tolist() == [True] * 2 + [False] * 5
+    x, y = X.xy[2].tolist()
+    told = rf"5 of 7 patches of 5 pixels do not .*first at x, y = \[{x}, {y}\] \(row 2\)\. Drop .*smaller patch_size"
+    with pytest.raises(SceneError, match=told):
         read_patches(X, 5)
 
 
@@ -472,8 +438,10 @@ class Read:
 
 
 @pytest.mark.parametrize("at_once", [1, 2_000, 2**19])
-def test_what_is_read_at_once_begins_and_ends_between_blocks(monkeypatch, at_once):
+@pytest.mark.parametrize("band", [1, 64])
+def test_what_is_read_at_once_begins_and_ends_between_blocks(monkeypatch, band, at_once):
     """However little that is: no block is read twice."""
+    monkeypatch.setattr(regions, "_BAND", band)
     monkeypatch.setattr(regions, "_AT_ONCE", at_once)
     scene, size = Read((300, 400)), 9
     first = np.random.default_rng(0).integers([3, 5], [280, 380], (300, 2))
