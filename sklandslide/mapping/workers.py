@@ -64,7 +64,8 @@ def computed_tiles(
     while left:
         ahead = _OneAhead(parts(sorted(left)))
         try:
-            tasks = (delayed(_compute)(payload, digest, engine.name, number, part) for number, part in ahead)
+            home = os.getpid()
+            tasks = (delayed(_compute)(home, payload, digest, engine.name, number, part) for number, part in ahead)
             pool = Parallel(n_jobs, return_as="generator_unordered", batch_size=1, max_nbytes=_LARGE)
             for number, values in pool(tasks):
                 left.discard(number)
@@ -151,21 +152,20 @@ def _packed(task: MapTask) -> tuple[Any, str]:
     return (data if len(data) < _LARGE else np.frombuffer(data, np.uint8)), digest
 
 
-def _compute(payload: Any, digest: str, kind: str, number: int, part: Any) -> tuple[int, np.ndarray]:
+def _compute(home: int, payload: Any, digest: str, kind: str, number: int, part: Any) -> tuple[int, np.ndarray]:
     """In the worker: values of one tile."""
-    _leave_with_parent()
+    _leave_with(home)
     return number, _engines.get(payload, digest, kind).tile(part)
 
 
 @cache
-def _leave_with_parent() -> None:
-    """In a process of joblib's: end when the parent has been killed, instead of minutes later."""
+def _leave_with(home: int) -> None:
+    """In a process of joblib's: end when the one that sends the tiles was killed, instead of minutes later."""
     if not current_process().name.startswith("LokyProcess"):
         return
-    parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == home:
             time.sleep(1)
         os._exit(1)
 
