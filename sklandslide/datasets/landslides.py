@@ -13,8 +13,6 @@ from ..geodata import Grid, Window
 from .noise import Seeds, grow, noise_in_metres
 from .terrain import FOREST, Terrain, cells, samples
 
-__all__ = ["Footprint", "draw_landslides", "metric_grid"]
-
 # Areas in m2 that 10, 50 and 90 % of the Iburi landslides stay below (weak labels, 751 polygons and
 # a rule on the image): a lognormal with a longer upper half.
 AREA_PERCENTILES = (1_000.0, 4_000.0, 30_000.0)

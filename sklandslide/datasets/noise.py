@@ -9,8 +9,6 @@ from scipy import sparse
 
 from ..geodata import Window
 
-__all__ = ["Noise", "Seeds", "grow", "noise_in_metres", "white"]
-
 _BLOCK = 64  # normals are drawn in blocks of so many points a side, each from a stream of its own
 _ORIGIN = 2**32  # blocks left of and above the scene have numbers as well
 # Mean over all places of the sum of the squared weights of a cubic B-spline: the integral of its square.

@@ -9,8 +9,6 @@ from .noise import Seeds, noise_in_metres, white
 from .terrain import FARMLAND, FOREST, SETTLEMENT, WATER, Pixel, Terrain
 from .terrain import PARCELS as N_PARCELS
 
-__all__ = ["BANDS", "Optics"]
-
 BANDS = ("Red", "Green", "Blue")
 # Top-of-atmosphere reflectance x 10000, from the Sentinel-2 image of Atsuma after the event: haze
 # is what dark ground still shows; the rest is lit by the sun. Medians there: landslides 1430, 1170,

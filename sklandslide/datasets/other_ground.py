@@ -12,8 +12,6 @@ from ..geodata import Grid, Window
 from .noise import Seeds
 from .terrain import FARMLAND, FOREST, SETTLEMENT, WATER, cells
 
-__all__ = ["draw_boxes"]
-
 CLEARANCE = 80.0  # metres between other ground and any landslide, as in the Iburi polygons
 BOX_AREA = (20_000.0, 150_000.0)  # m2; Iburi's run from 46 000 to 210 000
 _SHRINK = 1.0, 0.5, 0.25, 0.12, 0.06  # tried in turn where no box fits: a small scene, many landslides

@@ -6,8 +6,6 @@ from typing import Any
 
 from ..composites import COMPOSITES
 
-__all__ = ["load_paper_table"]
-
 # Table 3 as printed: accuracy, precision and recall in per cent. Not printed: positives, negatives, true positives and
 # false positives that give these (tests/datasets/test_paper.py).
 _TABLE_3 = {

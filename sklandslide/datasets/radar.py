@@ -13,8 +13,6 @@ from .speckle import speckle
 from .terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, WATER, Pixel, Terrain
 from .viewing import LOOK_AZIMUTH, View, incidence_angle
 
-__all__ = ["DATES", "MARGIN", "Orbit"]
-
 DATES = ("before", "after", "after2")
 MARGIN = 6  # pixels about a window that its backscatter depends on
 

@@ -15,8 +15,6 @@ from .terrain import FARMLAND, FOREST, SETTLEMENT, FarmParcels, Pixel, Terrain
 if TYPE_CHECKING:
     from ..geodata import Scene
 
-__all__ = ["RealGround"]
-
 PIXELS = (4.0, 35.0)  # metres; a grid of one second of arc has pixels of 31 m
 FLOOR_SLOPE, FLOOR_SIZE = 5.0, 60.0  # degrees, taken over so many metres: flatter ground is farmland
 TOWN_LEVEL = 1.175  # exceeded by 12 % of a standard normal, the share of settlement on simulated ground

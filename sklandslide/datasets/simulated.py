@@ -18,8 +18,6 @@ from .terrain import cells
 if TYPE_CHECKING:
     from ..geodata import Scene
 
-__all__ = ["make_scene"]
-
 MIN_SIDE = 64  # pixels; less has no room for a landslide, 80 m of distance and other ground
 PIXEL_SIZES = (5.0, 30.0)  # metres for which the speckle and the landslide sizes were measured
 INCIDENCES = (20.0, 50.0)  # degrees; Sentinel-1 looks at 29 to 46

@@ -21,8 +21,6 @@ from .terrain import SimulatedGround
 if TYPE_CHECKING:
     from ..geodata import Scene
 
-__all__ = ["Look", "Site", "inventory_of"]
-
 _POLARISATIONS = ("VV", "VH")
 
 

@@ -8,8 +8,6 @@ from scipy import ndimage, stats
 from ..geodata import Window
 from .noise import Seeds, grow, white
 
-__all__ = ["LOOKS", "speckle"]
-
 # Looks of a pixel on flat ground. With the changes of weather and ground between dates, 6-8 (VV) and 4-6 (VH) are
 # found in time, as measured on RTC-S1.
 LOOKS = {"VV": 9.2, "VH": 6.5}

@@ -13,11 +13,6 @@ from scipy import ndimage
 from ..geodata import Grid, Window, tiles
 from .noise import Seeds, grow, noise_in_metres
 
-__all__ = [
-    "CELL", "FARMLAND", "FOREST", "PARCELS", "SETTLEMENT", "WATER", "FarmParcels", "Pixel", "SimulatedGround",
-    "Terrain", "cells", "samples",
-]  # fmt: skip
-
 FOREST, FARMLAND, SETTLEMENT, WATER = range(4)
 
 # Median slope in degrees of the ground outside the Iburi landslides (AW3D30): 13.7.

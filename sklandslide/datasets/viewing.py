@@ -10,8 +10,6 @@ from scipy import ndimage
 from ..geodata import Window
 from .terrain import Pixel
 
-__all__ = ["LOOK_AZIMUTH", "View", "incidence_angle"]
-
 # Sentinel-1 looks right; its heading is about -12 degrees (ascending) or 192 degrees (descending), so it looks
 # towards these azimuths, degrees clockwise from north.
 LOOK_AZIMUTH = {"ascending": 78.0, "descending": 282.0}

@@ -14,8 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from .tensorflow_start import start_tensorflow
 from .variants import drawn_maps, resampled
 
-__all__ = ["AugmentedPatches", "Augmenter", "Ranges"]
-
 
 @dataclass(frozen=True)
 class Ranges:

@@ -16,8 +16,6 @@ from ..sampling import Locations
 from .contract import pixel_size, size_text, sizes_agree
 from .view import CompositeView, declared, require_locations, units_of, was_checked
 
-__all__ = ["BandStacker"]
-
 
 class BandStacker(TransformerMixin, BaseEstimator):
     """Stack the bands of a composite, as in Table 2 of the paper.

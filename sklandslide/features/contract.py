@@ -17,19 +17,6 @@ from ..exceptions import BandError
 from ..geodata import Grid, Window, evenly, keeping_open, metres_at_centre, require_power
 from .view import CompositeView, declared, scene_behind, units_of
 
-__all__ = [
-    "ENOUGH",
-    "explain_nodata",
-    "pixel_size",
-    "quantiles_of",
-    "require_bands",
-    "require_like",
-    "require_scene",
-    "require_values",
-    "size_text",
-    "sizes_agree",
-]
-
 # Fewer patches, or pixels spread over a scene, than these are too few to judge by.
 ENOUGH = 16
 _SHARES = 0.05, 0.5, 0.95

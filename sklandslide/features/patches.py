@@ -17,8 +17,6 @@ from ..sampling import Locations, read_patches, valid_patches
 from .contract import ENOUGH, explain_nodata, quantiles_of, require_bands, require_like, require_values
 from .view import require_locations, units_of, was_checked
 
-__all__ = ["PatchSampler", "patch_side"]
-
 # Pixels of a patch along each side that its values are known by.
 _ACROSS = 7
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["drawn_maps", "resampled"]
-
 
 def drawn_maps(shape: Any, reach: Any, seed: Any) -> Any:
     """Affine maps for images of a shape (n, rows, cols, bands), one a row, as TensorFlow's resampling takes them.

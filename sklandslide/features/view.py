@@ -11,8 +11,6 @@ import numpy as np
 from ..composites import band_inputs
 from ..sampling import Locations
 
-__all__ = ["CompositeView", "declared", "require_locations", "scene_behind", "units_of", "was_checked"]
-
 
 @dataclass(frozen=True)
 class CompositeView:

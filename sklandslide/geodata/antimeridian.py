@@ -12,8 +12,6 @@ import numpy as np
 
 from .grid import Grid
 
-__all__ = ["beside", "joined", "turn"]
-
 
 def turn(crs: Any) -> float | None:
     """A whole turn of longitude in the units of a geographic coordinate system; None for any other."""

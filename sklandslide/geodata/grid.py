@@ -15,8 +15,6 @@ import numpy as np
 
 from ..exceptions import SceneError
 
-__all__ = ["Grid", "Window", "origins", "tiles"]
-
 # A window's first pixel is found by rounding; a tie (an even patch about a pixel centre) must fall the
 # same way whatever the last bits of the map coordinates say. In pixels.
 _TIE = 1e-6

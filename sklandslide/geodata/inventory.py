@@ -12,8 +12,6 @@ from ..exceptions import InventoryError
 from .antimeridian import joined
 from .polygon_files import read_polygon_file
 
-__all__ = ["Inventory", "read_inventory"]
-
 
 @dataclass(frozen=True, eq=False)
 class Inventory:

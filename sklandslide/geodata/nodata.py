@@ -13,8 +13,6 @@ from .grid import Window
 from .terrain import check_heights
 from .warping import Cleaner
 
-__all__ = ["cleaner", "evenly", "require_power"]
-
 
 def cleaner(name: str, unit: str | None) -> Cleaner:
     """What marks the pixels of a band that hold no measurement: it sets them to NaN in place, and returns them all.

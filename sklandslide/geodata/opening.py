@@ -27,9 +27,6 @@ from rasterio.session import DummySession
 from ..exceptions import SceneError, SceneReadError, SklandslideError
 from .terrain import silencing
 
-__all__ = ["NO_NETWORK", "check_band", "faults_of", "files_behind", "local_file", "open_raster", "raster_name",
-           "stamp_of"]  # fmt: skip
-
 # GDAL's names of the formats. Of those that are left out some are no more than the address of a server.
 _FORMATS = ("GTiff", "VRT", "netCDF", "HDF5", "HDF5Image", "HFA", "ENVI", "EHdr", "JP2OpenJPEG", "PNG", "JPEG",
             "AAIGrid", "GSAG", "GSBG", "GS7BG", "SAGA", "RST", "ILWIS", "DTED", "SRTMHGT", "GRIB")  # fmt: skip

@@ -15,16 +15,6 @@ from ..exceptions import BandError, SceneError
 from .grid import Grid
 from .warping import overlaps
 
-__all__ = [
-    "arrays_by_band",
-    "check_placed",
-    "crs_of",
-    "nodata_by_band",
-    "require_bands",
-    "resampling_by_band",
-    "units_by_band",
-]
-
 _UNITS = ("dB", "linear")
 
 

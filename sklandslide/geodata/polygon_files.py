@@ -12,8 +12,6 @@ from xml.etree import ElementTree
 from ..exceptions import SceneReadError
 from .opening import NO_NETWORK, local_file
 
-__all__ = ["read_polygon_file"]
-
 # How a GeoPackage, a FlatGeobuf and a shapefile begin.
 _STARTS = (b"SQLite format 3\0", b"fgb\x03fgb", b"\0\0\x27\x0a")
 _DEGREES = {"type": "name", "properties": {"name": "EPSG:4326"}}  # where a GeoJSON names none, RFC 7946

@@ -27,8 +27,6 @@ from .options import (
 from .raster import ArrayBand, Band, FileBand, SlopeBand, keeping_open
 from .warping import blocks_on, read_onto
 
-__all__ = ["Scene"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scene:

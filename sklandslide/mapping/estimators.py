@@ -11,8 +11,6 @@ from sklearn.pipeline import Pipeline
 from ..features import Augmenter, BandStacker, PatchSampler
 from ..network import LandslideCNN
 
-__all__ = ["fitted_parts", "own_pipeline"]
-
 
 def own_pipeline(estimator: Any) -> Pipeline | None:
     """The pipeline of this package's own steps that an estimator is, or that a search found."""

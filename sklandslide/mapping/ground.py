@@ -8,8 +8,6 @@ import numpy as np
 
 from ..geodata import Grid, Window, square_metres_per_unit
 
-__all__ = ["covered_pixels", "ground_area", "pixel_areas", "polygon_areas"]
-
 # Areas are summed in blocks of about this many pixels, to bound the memory.
 _BLOCK = 1 << 20
 # A share of a pixel that is none.

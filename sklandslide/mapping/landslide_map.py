@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
-__all__ = ["LandslideMap"]
-
 
 @dataclass(frozen=True, repr=False)
 class LandslideMap(ProbabilityRaster):

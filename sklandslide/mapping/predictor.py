@@ -25,8 +25,6 @@ from .windows import WindowEngine
 from .workers import computed_tiles, digest_of
 from .writer import check_output
 
-__all__ = ["SlidingWindowPredictor"]
-
 _log = logging.getLogger("sklandslide")
 
 

@@ -12,8 +12,6 @@ import numpy as np
 from ..exceptions import SceneReadError
 from ..geodata import FileBand, Grid, Window, faults_of, open_raster
 
-__all__ = ["ProbabilityRaster"]
-
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
 
@@ -96,11 +94,6 @@ class ProbabilityRaster:
             If the window does not lie on the map.
         """
         window = Window.from_any(window, self.grid.shape)
-        if FileBand.open(self.path).stamp != self._band.stamp:
-            raise SceneReadError(
-                f"{self.path} was changed after it was opened. Call LandslideMap.open again, so "
-                "that old and new pixels are not mixed."
-            )
         values = self._band.read(window)
         if np.isnan(values).all():
             return values

@@ -18,8 +18,6 @@ from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
 from .tiles import Crew, MapTask
 
-__all__ = ["SharedEngine", "why_not_shared"]
-
 # The maps that are alive at once take so many bytes at the most. More of them fall out of the processor's caches.
 _LIVE_BYTES = 36 << 20
 # What a call of the graph costs by itself, in multiply-adds; and so many windows that this hardly counts.

@@ -11,8 +11,6 @@ import numpy as np
 from ..geodata import Scene, Window, free_blocks, keeping_open
 from .tiles import MapTask, TileLayout
 
-__all__ = ["TileSource"]
-
 # A band of rows, over all bands of the scene, may take so many bytes; a scene that is wider is read in several panels
 # side by side.
 _BAND_BYTES = 256 << 20

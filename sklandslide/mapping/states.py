@@ -14,8 +14,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-__all__ = ["AxisPlan", "Lattice", "Step", "axis_plan"]
-
 
 @dataclass(frozen=True)
 class Lattice:

@@ -15,8 +15,6 @@ from ..features import BandStacker
 from ..geodata import Window, origins, tiles
 from ..sampling import windows_without
 
-__all__ = ["Crew", "MapTask", "TileLayout", "tile_side"]
-
 # Pixels of the scene along a tile, besides its margin: enough that margins cost little, few enough that a tile with
 # its composite takes some megabytes.
 _SOURCE_SIDE = 1024

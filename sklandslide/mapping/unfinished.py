@@ -19,8 +19,6 @@ from ..geodata import Grid
 from .tiles import TileLayout
 from .writer import BLOCK, clear_errors, publish, write_geotiff
 
-__all__ = ["UnfinishedMap"]
-
 _log = logging.getLogger("sklandslide")
 
 _CHECKSUM_BYTES = 4

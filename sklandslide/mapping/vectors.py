@@ -19,8 +19,6 @@ from .writer import check_output
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["landslide_pixels", "red_points", "red_polygons", "write_gpkg"]
-
 
 def red_points(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
     """Centres of the red pixels with their ``probability``, row by row."""

@@ -16,8 +16,6 @@ from ..sampling import Locations
 from .estimators import own_pipeline
 from .tiles import Crew, MapTask
 
-__all__ = ["WindowEngine"]
-
 # Windows handed to the estimator at once lie in a square of so many a side, or fewer where the patches are large: 4096
 # patches of 25 x 25 x 3 take 31 MB.
 _SQUARE = 64

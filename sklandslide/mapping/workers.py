@@ -26,8 +26,6 @@ from .shared import SharedEngine
 from .tiles import MapTask
 from .windows import WindowEngine
 
-__all__ = ["computed_tiles", "digest_of"]
-
 _log = logging.getLogger("sklandslide")
 _END = object()
 

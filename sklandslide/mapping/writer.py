@@ -17,8 +17,6 @@ from rasterio.windows import Window as RasterioWindow
 from ..exceptions import OutputExistsError, OutputFolderError, SceneError, SklandslideError
 from ..geodata import Grid
 
-__all__ = ["BLOCK", "check_output", "clear_errors", "publish", "write_geotiff"]
-
 # Side of the GeoTIFF's blocks. Each is written once, row by row, so that equal maps are equal files.
 BLOCK = 256
 # What GDAL reads together with a raster, and would apply to whatever raster comes to have that name.

@@ -11,8 +11,6 @@ from sklearn.utils import check_random_state
 
 from ..features import start_tensorflow
 
-__all__ = ["build_cnn", "in_float32", "without_optimizer"]
-
 
 def build_cnn(
     meta: dict[str, Any] | None = None,

@@ -20,8 +20,6 @@ from .build import build_cnn, without_optimizer
 from .state import packed, unpacked
 from .targets import checked_labels, combined_weights
 
-__all__ = ["LandslideCNN"]
-
 # Patches in one call of the network at predict time: large enough to fill the cores, small enough to bound memory.
 _PREDICT_BATCH = 1024
 

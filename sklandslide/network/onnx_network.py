@@ -9,8 +9,6 @@ import numpy as np
 
 from .state import require_own
 
-__all__ = ["OnnxNetwork", "to_onnx"]
-
 # Patches in one call: the features of so many stay in the processor's caches.
 _BATCH = 64
 

@@ -12,8 +12,6 @@ import numpy as np
 
 from .build import build_cnn, without_optimizer
 
-__all__ = ["packed", "require_own", "unpacked"]
-
 _SIZES = ("patch_shape", "n_classes", "filters", "dense_units", "padding", "input_size")
 _OTHERS = ("dropout", "mean", "variance", "weights")
 

@@ -9,8 +9,6 @@ from sklearn.utils import assert_all_finite, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
-__all__ = ["checked_labels", "combined_weights"]
-
 
 def checked_labels(classifier: Any, patches: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """The classes, sorted, and the place of each sample's label among them."""

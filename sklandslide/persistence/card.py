@@ -17,8 +17,6 @@ from ..mapping import fitted_parts
 from ..network import LandslideCNN
 from .saving import found_by, read_file, versions
 
-__all__ = ["ModelCard", "contract_of", "model_card"]
-
 _LIMITS = (
     "This model gives each window of a scene a score between 0 and 1 for how much it looks like the landslides that it "
     "was trained on. It helps to find landslides in an area after an event; it does not replace an expert's look at "

@@ -14,8 +14,6 @@ from ..network import LandslideCNN, to_onnx
 from .card import contract_of
 from .saving import write_whole
 
-__all__ = ["export_onnx"]
-
 _BEFORE = {"BandStacker", "PatchSampler", "Augmenter"}
 
 

@@ -20,8 +20,6 @@ from ..exceptions import ModelFileError
 from ..mapping import check_output
 from .trusted import TRUSTED, check_parts, places_in
 
-__all__ = ["load_model", "read_file", "save_model", "versions", "write_whole"]
-
 _log = logging.getLogger("sklandslide")
 
 # What is read into memory has a bound. A forest of a thousand deep trees has about 200 MiB; its text, 30.

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["TRUSTED", "check_parts", "places_in"]
-
 
 def _named(module: str, names: str) -> list[str]:
     return [f"{module}.{name}" for name in names.split()]

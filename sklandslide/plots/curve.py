@@ -9,8 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["XLABEL", "legend_below", "mark_sizes", "metres_axis"]
-
 XLABEL, _METRES = "Patch size (pixels a side)", "Patch size (m)"
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from ..geodata import Scene
 
-__all__ = ["PALETTES", "Palette", "plot_map"]
-
 
 class Palette(NamedTuple):
     """Colours of the marks and of the thin rims that set them off from any ground."""

@@ -15,8 +15,6 @@ from ..geodata import Grid, metres_at_centre
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["arrange", "aspect", "draw_north_arrow", "draw_scale_bar", "pyplot", "size_in_points", "text_size"]
-
 # Sizes in typographic points. Journals ask for 6 at least in print; a column of 3.4 inches has 7, a page 9.
 _SMALLEST_TEXT, _LARGEST_TEXT = 7.0, 9.0
 # White space at the figure's edge, and room above for one line of title, in inches.

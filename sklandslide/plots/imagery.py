@@ -14,8 +14,6 @@ from ..geodata import Grid, Window, metres_per_unit, per_map_unit, tiles
 if TYPE_CHECKING:
     from ..geodata import Scene
 
-__all__ = ["background_image", "corners_of"]
-
 # A printed figure shows no more pixels a side than this; larger backgrounds are averaged.
 _MAX_SIDE = 2000
 # Pixels read at once while averaging.

@@ -19,8 +19,6 @@ from .searches import best_by_size, pixel_in_metres, score_label
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PatchSizeDisplay"]
-
 _STYLES = ("errorbar", "fill_between", None)
 
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from ..geodata import metres_at_centre
 
-__all__ = ["best_by_size", "pixel_in_metres", "score_label"]
-
 
 def best_by_size(
     cv_results: Mapping[str, Any], param_name: str | None, metric: str

@@ -17,8 +17,6 @@ from ..exceptions import InventoryError, NoValidDataError, SamplingWarning, Scen
 from ..geodata import Inventory, beside, evenly, read_inventory, require_power
 from .locations import Locations, valid_patches
 
-__all__ = ["SamplingReport", "sample_polygons"]
-
 _log = logging.getLogger("sklandslide")
 
 

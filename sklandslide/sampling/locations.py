@@ -13,8 +13,6 @@ from ..exceptions import SceneError
 from ..geodata import keeping_open
 from .regions import regions
 
-__all__ = ["Locations", "read_patches", "valid_patches", "windows_without"]
-
 # Patches are copied in groups of about this many bytes, which stay in the processor's cache on their way.
 _GROUP = 2**21
 

@@ -15,8 +15,6 @@ import numpy as np
 
 from ..geodata import Window, free_blocks
 
-__all__ = ["regions"]
-
 # Rows of a band, in pixels: enough that the rows kept from the band above are few, little enough to stay in memory.
 _BAND = 512
 # Pixels of a band at most, where scenes are so wide that 512 rows would be more (but one row of blocks at least).

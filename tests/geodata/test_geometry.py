@@ -437,7 +437,7 @@ def test_no_training_patch_of_overlapping_scenes_shares_a_pixel_with_a_test_patc
 def test_folds_of_places_that_are_nowhere_are_refused(bad):
     X = np.random.RandomState(0).uniform(0, 100, (30, 2))
     X[7, 1] = bad
-    with pytest.raises(ValueError, match=r"at row 7; map coordinates must be finite"):
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
         list(SpatialBlockKFold(n_splits=2, block_size=10, buffer=5).split(X))
 
 
