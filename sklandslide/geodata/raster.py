@@ -152,8 +152,8 @@ class FileBand:
     def _check_unchanged(self) -> None:
         if stamp_of(self.files) != self.stamp:
             raise SceneReadError(
-                f"{self.path} was changed or removed after the scene was built from it, or a file that belongs to it. "
-                "Build the scene again, so that old and new pixels are not mixed."
+                f"{self.path} was changed or removed since it was opened, or a file that belongs to it. Build the "
+                "scene, or open the map, again, so that old and new pixels are not mixed."
             )
 
 

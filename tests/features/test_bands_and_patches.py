@@ -314,7 +314,7 @@ def test_patches_of_a_rewritten_raster_never_come_from_the_cache(on_file, tmp_pa
     time.sleep(0.02)  # clocks of file systems tick every few milliseconds
     new = on_file(seed=1)
     for X in (old, pickle.loads(pickle.dumps(old))):
-        with pytest.raises(SceneReadError, match="was changed or removed after the scene was built"):
+        with pytest.raises(SceneReadError, match="was changed or removed since it was opened"):
             pipe.fit_transform(X)
     second = pipe.fit_transform(new)
     assert not (second == first).any()

@@ -422,7 +422,7 @@ class TestOpen:
 
     def test_replaced_file(self, small):
         write_map(small.path, np.ones((6, 9)))
-        with pytest.raises(SceneReadError, match="open again"):
+        with pytest.raises(SceneReadError, match="open the map, again"):
             small.points()
 
     @pytest.mark.parametrize("threshold", [-0.1, NAN, "0.5", True])
