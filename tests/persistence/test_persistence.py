@@ -58,7 +58,7 @@ from sklandslide.mapping.windows import WindowEngine
 from sklandslide.mapping.workers import digest_of
 from sklandslide.persistence import saving
 
-FLAT = FunctionTransformer(np.reshape, kw_args={"shape": (-1, 243)})
+FLAT = FunctionTransformer(np.reshape, kw_args={"newshape" if np.__version__ < "2.1" else "shape": (-1, 243)})
 TABLES = {
     "linear": table_pipeline,
     "pixels": lambda: table_pipeline(

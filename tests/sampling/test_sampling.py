@@ -48,7 +48,7 @@ POLYGONS = frame(
 def lattice_points(geometry, step):
     """Centres of the lattice's pixels that lie in a polygon, row by row."""
     rows, cols = (np.arange(0, n, step) for n in SHAPE)
-    x, y = rasterio.transform.xy(UTM, *np.meshgrid(rows, cols, indexing="ij"))
+    x, y = rasterio.transform.xy(UTM, *(a.ravel() for a in np.meshgrid(rows, cols, indexing="ij")))
     points = np.stack([np.ravel(x), np.ravel(y)], axis=-1)
     return points[shapely.contains_xy(geometry, points)]
 
