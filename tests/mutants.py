@@ -491,7 +491,9 @@ def _pytest(copy: Path, tests: Sequence[str]) -> Outcome:
     # One thread, as the tests of one mutant run beside those of another; and bytecode that a change cannot hide behind.
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg",
                    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
-    options = ["-x", "-q", "-rfE", "--tb=short", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+    # On CI pytest explains a failed comparison in full, which for two long lists can take minutes.
+    options = ["-x", "-q", "-rfE", "--tb=short", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly",
+               "--hypothesis-seed=0"]  # fmt: skip
     with (copy / "output.txt").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, *options, *tests],
