@@ -78,14 +78,14 @@ def parse_settings(description, *, published, **defaults):
 
 
 @lru_cache(maxsize=1)
-def simulate(seed, side):
+def simulate(seed, side, n_before=1):
     """A scene and its polygons; the last one is kept, as runs on one seed follow each other."""
-    return make_scene(shape=(side, side), random_state=seed)
+    return make_scene(shape=(side, side), n_before=n_before, random_state=seed)
 
 
-def sample(seed, side, patch_sizes, stride, max_per_polygon=None):
+def sample(seed, side, patch_sizes, stride, max_per_polygon=None, n_before=1):
     """Samples that are valid at every patch size."""
-    scene, polygons = simulate(seed, side)
+    scene, polygons = simulate(seed, side, n_before)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SamplingWarning)  # polygons at the scene's edge
         return sample_polygons(

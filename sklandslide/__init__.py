@@ -15,7 +15,7 @@ The house: a room is a folder or a file, and imports only rooms below it::
     geodata                           files and arrays -> values: Scene, Grid, inventories
     sampling                          polygons -> X, y, groups
     model_selection                   X -> folds
-    features                          X -> patches: BandStacker, PatchSampler, Augmenter, what they demand of a scene
+    features                          X -> patches: BandStacker, PatchSampler, Augmenter, the contract
     network                           patches -> probabilities: build_cnn, LandslideCNN
     plots                             values -> pictures
     mapping                           pipeline x scene -> map
@@ -31,7 +31,7 @@ Importing this package loads neither TensorFlow nor matplotlib nor geopandas; th
 from ._version import __version__
 from .composites import COMPOSITES
 from .datasets import make_scene
-from .features import Augmenter, BandStacker, PatchSampler
+from .features import Augmenter, BandStacker, LocalChange, PatchSampler
 from .geodata import Scene
 from .mapping import LandslideMap, SlidingWindowPredictor
 from .model_selection import SpatialBlockKFold
@@ -46,6 +46,7 @@ __all__ = [
     "BandStacker",
     "LandslideCNN",
     "LandslideMap",
+    "LocalChange",
     "Locations",
     "PatchSampler",
     "PatchSizeDisplay",

@@ -83,8 +83,45 @@ def test_an_unknown_composite_lists_the_known_and_the_way_out():
 
 @pytest.mark.parametrize("band", ["A - B - C", "A -", "", "2A"])
 def test_what_is_no_recipe_is_refused(band):
-    with pytest.raises(BandError, match=r"is no band: write a band name, or the difference of two"):
+    with pytest.raises(BandError, match=r"is no band: write a band name, .* the difference of two"):
         resolve_composite([band], ONE_DATE)
+
+
+DATES = ["VV_before", "VV_before10", "VV_before2", "VV_before_descending", "VV_after", "VV_after2", "VH_before"]
+
+
+@pytest.mark.parametrize(
+    "band, resolved",
+    [
+        ("mean( VV_before ,VV_before2)", "mean(VV_before, VV_before2)"),
+        ("median(VV_before*)", "median(VV_before, VV_before2, VV_before10)"),
+        ("VV_after-mean(VV_before*)", "VV_after - mean(VV_before, VV_before2, VV_before10)"),
+        ("zscore(VV_after*;VV_before*)", "zscore(VV_after, VV_after2; VV_before, VV_before2, VV_before10)"),
+        ("mean(VH_before*)", "mean(VH_before)"),
+    ],
+)
+def test_a_stack_of_dates_is_named_in_full(band, resolved):
+    assert resolve_composite([band], DATES) == (resolved,)
+    assert resolve_composite([resolved], DATES) == (resolved,)
+
+
+@pytest.mark.parametrize(
+    "band", ["mean()", "max(A)", "zscore(A)", "mean(A; B)", "zscore(A; B; C)", "A, B", "mean(mean(A))", "mean(A - B)"]
+)
+def test_what_is_no_statistic_of_dates_is_refused(band):
+    with pytest.raises(BandError, match=r"is no band: .*zscore\(VV_after; VV_before, VV_before2\)"):
+        resolve_composite([band], ["A", "B", "C"])
+
+
+@pytest.mark.parametrize("band", ["std(VH_before*)", "zscore(VV_after*; VH_before)"])
+def test_a_spread_takes_two_dates(band):
+    with pytest.raises(BandError, match=r"is a spread over one date, VH_before; it takes two at least\. Add dates"):
+        resolve_composite([band], DATES)
+
+
+def test_a_star_for_dates_that_a_scene_does_not_have():
+    with pytest.raises(BandError, match=r"needs the band\(s\) HH_before, which"):
+        resolve_composite(["mean(HH_before*)"], DATES)
 
 
 def test_an_empty_recipe_and_bands_that_are_no_text_are_refused():

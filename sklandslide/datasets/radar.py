@@ -13,7 +13,6 @@ from .speckle import speckle
 from .terrain import FARMLAND, FOREST, PARCELS, SETTLEMENT, WATER, Pixel, Terrain
 from .viewing import LOOK_AZIMUTH, View, incidence_angle
 
-DATES = ("before", "after", "after2")
 MARGIN = 6  # pixels about a window that its backscatter depends on
 
 # sigma0 in dB on flat ground at 37.5 degrees. Vegetation has medians of -7.3 (VV) and -13.2 (VH)
@@ -95,7 +94,7 @@ class Orbit:
         return PARCEL * (self.ground / "crops").rng.standard_normal(PARCELS).astype(np.float32)
 
     def bands(self, terrain: Terrain, debris: np.ndarray, dates: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Backscatter in dB, float32, of VV and VH on each date; debris lies there on all but the first.
+        """Backscatter in dB, float32, of VV and VH on each date; debris lies there on those after the event.
 
         The bands of a date do not depend on how many dates follow. The outermost `MARGIN` pixels are not right.
         """
@@ -109,12 +108,13 @@ class Orbit:
         change = self._debris(view, terrain, strength)
         after = self._level(terrain, incidence, view, detail, {pol: debris * change[pol] for pol in LEVEL})
         bands = {}
-        for i, date in enumerate(dates):
+        for date in dates:
             seeds = self.event / self.name / date
             weather = self._change(seeds, terrain)
-            fresh = debris if i else np.zeros_like(debris)
+            changed = not date.startswith("before")
+            fresh = debris if changed else np.zeros_like(debris)
             noise = speckle(self.event / self.name, seeds, terrain.window, fresh, area)
-            for pol, level in (after if i else before).items():
+            for pol, level in (after if changed else before).items():
                 power = 10 ** ((level + weather[pol]) / 10) + 10 ** (NOISE_FLOOR / 10)
                 bands[f"{pol}_{date}"] = (10 * np.log10(power) + noise[pol]).astype(np.float32)
         return bands

@@ -37,6 +37,7 @@ def make_scene(
     pixel_size: float = 10.0,
     density: float = 3.5,
     n_dates: int = 3,
+    n_before: int = 1,
     units: str = "dB",
     crs: Any = "EPSG:32654",
     orbit: str = "ascending",
@@ -70,6 +71,9 @@ def make_scene(
         to 7.
     n_dates : {2, 3}, default=3
         Radar dates: before and after the event, and a second time after it.
+    n_before : int, default=1
+        Dates before the event, 1 to 30; further ones are named ``VV_before2``, ``VV_before3`` and so on, for a
+        composite of a stack of dates. `n_dates` counts the first one only.
     units : {"dB", "linear"}, default="dB"
         Units of VV and VH: decibels or power.
     crs : str, int or CRS, default="EPSG:32654"
@@ -105,15 +109,15 @@ def make_scene(
     overwrite : bool, default=False
         Replace files that exist in `directory`.
     random_state : int, RandomState, Generator or None, default=None
-        Seed. The same seed and parameters give the same scene, and the first two dates are the same
-        with `n_dates` 2 and 3. None draws a fresh scene; NumPy's global random state is never
+        Seed. The same seed and parameters give the same scene; a date does not depend on how many
+        others there are. None draws a fresh scene; NumPy's global random state is never
         touched.
 
     Returns
     -------
     scene : Scene
         Bands, all float32 when read: ``VV_before``, ``VH_before``, ``VV_after``, ``VH_after`` and,
-        with three dates, ``VV_after2``, ``VH_after2`` (`backscatter` in `units`); on simulated
+        with more dates, ``VV_after2``, ``VH_after2``, ``VV_before2``, ... (`backscatter` in `units`); on simulated
         ground ``DEM`` (metres), from which the scene derives ``Slope`` (degrees), and ``Red``,
         ``Green``, ``Blue`` (reflectance x 10000).
     polygons : geopandas.GeoDataFrame
@@ -163,7 +167,7 @@ def make_scene(
     >>> sorted(set(polygons["class"]))
     ['landslide', 'non-landslide']
     """
-    _check(density, n_dates, event, incidence, {"units": units, "orbit": orbit, "backscatter": backscatter})
+    _check(density, n_dates, n_before, event, incidence, {"units": units, "orbit": orbit, "backscatter": backscatter})
     ground = None
     if dem is None:
         if polygons is not None:
@@ -172,7 +176,7 @@ def make_scene(
     else:
         ground = _real(dem, {"shape": shape, "pixel_size": pixel_size, "crs": crs})
         grid = ground.grid
-    look = Look(orbit, float(incidence), backscatter, int(n_dates), int(event))
+    look = Look(orbit, float(incidence), backscatter, int(n_dates), int(event), int(n_before))
     site = Site(_seed(random_state), grid, look, ground)
     paths = _paths(directory, site.names, overwrite)
     landslides = boxes = None
@@ -194,11 +198,13 @@ def _shape(shape: Any, pixel_size: Any) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def _check(density: Any, n_dates: Any, event: Any, incidence: Any, choices: dict[str, Any]) -> None:
+def _check(density: Any, n_dates: Any, n_before: Any, event: Any, incidence: Any, choices: dict[str, Any]) -> None:
     _require_number("density", density, 0.01, 50, "landslides per km2: for example the default, 3.5")
     _require_number("incidence", incidence, *INCIDENCES, "degrees; Sentinel-1 looks at 29 to 46")
     if not isinstance(n_dates, int | np.integer) or n_dates not in (2, 3):
         raise SceneError(f"n_dates is {n_dates!r}; it has to be 2 (before, after) or 3 (a second date after).")
+    if not isinstance(n_before, int | np.integer) or not 1 <= n_before <= 30:
+        raise SceneError(f"n_before is {n_before!r}; it has to be a whole number of dates before the event, 1 to 30.")
     if isinstance(event, bool) or not isinstance(event, int | np.integer) or event < 0:
         raise SceneError(f"event is {event!r}; it has to be the number of an event: 0, 1, 2 and so on.")
     for name, value in choices.items():

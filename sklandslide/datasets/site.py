@@ -14,7 +14,7 @@ from .noise import Seeds, grow
 from .optical import BANDS as OPTICAL
 from .optical import Optics
 from .other_ground import draw_boxes
-from .radar import DATES, MARGIN, Orbit
+from .radar import MARGIN, Orbit
 from .real_ground import RealGround
 from .terrain import SimulatedGround
 
@@ -33,6 +33,13 @@ class Look:
     backscatter: str
     n_dates: int
     event: int
+    n_before: int = 1
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Names of the dates: those of the paper first, then the further ones before the event."""
+        further = (f"before{number}" for number in range(2, self.n_before + 1))
+        return (*("before", "after", "after2")[: self.n_dates], *further)
 
     @property
     def orbits(self) -> dict[str, str]:
@@ -71,8 +78,9 @@ class Site:
     @property
     def radar(self) -> list[str]:
         """Names of the radar bands."""
-        dates = DATES[: self._look.n_dates]
-        return [f"{pol}_{date}{suffix}" for suffix in self._orbits for date in dates for pol in _POLARISATIONS]
+        return [
+            f"{pol}_{date}{suffix}" for suffix in self._orbits for date in self._look.dates for pol in _POLARISATIONS
+        ]
 
     @property
     def names(self) -> list[str]:
@@ -109,7 +117,7 @@ class Site:
         terrain, debris = self.ground.terrain(wide), self._footprint(wide)
         out: dict[str, np.ndarray] = {}
         for suffix, orbit in self._orbits.items():
-            for name, band in orbit.bands(terrain, debris, DATES[: self._look.n_dates]).items():
+            for name, band in orbit.bands(terrain, debris, self._look.dates).items():
                 out[name + suffix] = np.where(terrain.known, band, np.float32(np.nan))[inner]
         if self._optics is not None:
             out["DEM"] = terrain.dem[inner]

@@ -3,6 +3,7 @@
 from .augmentation import AugmentedPatches, Augmenter, Ranges
 from .bands import BandStacker
 from .contract import require_scene, size_text
+from .local_change import LocalChange
 from .patches import PatchSampler, patch_side
 from .tensorflow_start import cores, start_tensorflow
 from .variants import drawn_maps, resampled
@@ -13,6 +14,7 @@ __all__ = [
     "Augmenter",
     "BandStacker",
     "CompositeView",
+    "LocalChange",
     "PatchSampler",
     "Ranges",
     "cores",

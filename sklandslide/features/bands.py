@@ -27,7 +27,11 @@ class BandStacker(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     composite : str or list of str, default="BAA"
-        A name in `COMPOSITES`, or a list of band names and differences such as ``"VV_after - VV_before"``.
+        A name in `COMPOSITES`, or a list of bands: names, differences such as ``"VV_after - VV_before"``, and
+        statistics of a stack of dates, ``"mean(VV_before, VV_before2)"``, ``"median(VV_before*)"``,
+        ``"std(VV_before*)"`` (with n - 1) and ``"zscore(VV_after*; VV_before*)"``: how many standard deviations of the
+        dates before the event the mean after it lies off. The star stands for all dates of a scene: ``VV_before``,
+        ``VV_before2``, ... A pixel without data on one of the dates is nodata.
     pixel_size_tolerance : float or None, default=0.15
         By what share the pixels of a scene may be larger or smaller on the ground (in the root of their area) than
         those of the scenes that the stacker was fitted on. None takes any. It is looked at when a scene is seen, so it
@@ -187,7 +191,7 @@ def _converted_units(scene: Any, bands: tuple[str, ...]) -> tuple[str | None, ..
     for band in bands:
         if len({name in scene.units for name in band_inputs(band)}) > 1:
             raise BandError(
-                f"The difference {band!r} is of bands in different units ({declared(scene, band)}). Declare the "
+                f"{band!r} is made of bands in different units ({declared(scene, band)}). Declare the "
                 "units of both: units={'VV_before': 'dB', ...}."
             )
     return units_of(CompositeView(scene, bands))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..composites import band_inputs
+from ..composites import band_inputs, is_change
 from ..exceptions import BandError
 from ..geodata import Grid, Window, evenly, keeping_open, metres_at_centre, require_power
 from .view import CompositeView, declared, scene_behind, units_of
@@ -136,7 +136,7 @@ def require_like(
     Known are the `quantiles_of` each band; `whose` says in the message what they are of.
     """
     for i, (band, unit, known) in enumerate(zip(bands, units, quantiles, strict=True)):
-        reason = _contradiction(known, values[:, i], unit, "-" in band)
+        reason = _contradiction(known, values[:, i], unit, is_change(band))
         if reason:
             here = quantiles_of(values[:, [i]])[0]
             suffix = f" {unit}" if unit else ""

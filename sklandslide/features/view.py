@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..composites import band_inputs
+from ..composites import band_inputs, band_values
 from ..sampling import Locations
 
 
@@ -52,8 +52,7 @@ class CompositeView:
         values = {name: pixels[..., i] for i, name in enumerate(names)}
         out = np.empty((*pixels.shape[:2], len(wanted)), np.float32)
         for i, band in enumerate(wanted):
-            plus, *minus = band_inputs(band)
-            out[..., i] = values[plus] - values[minus[0]] if minus else values[plus]
+            out[..., i] = band_values(band, values)
         return out
 
 

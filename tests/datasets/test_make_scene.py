@@ -13,7 +13,7 @@ import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rasterio.features import rasterize
+from rasterio.features import geometry_mask, rasterize
 from scipy import ndimage
 
 from sklandslide import Scene
@@ -125,6 +125,18 @@ def test_two_dates_are_the_first_two_of_three(small):
     assert set(scene.bands) == {*kept, "Slope"}
     assert np.array_equal(scene.read(kept), small[0].read(kept))
     assert polygons.equals(small[1])
+
+
+def test_further_dates_before_the_event_change_nothing_else(small):
+    scene, polygons = make_scene(**SMALL, n_before=3)
+    assert set(scene.bands) - set(small[0].bands) == {"VV_before2", "VV_before3", "VH_before2", "VH_before3"}
+    assert np.array_equal(scene.read(BANDS), small[0].read(BANDS))
+    dates = [scene.read(f"VV_{date}")[..., 0] for date in ("before", "before2", "before3", "after")]
+    inside = np.abs(np.array([dates[0] - date for date in dates[1:]]))
+    landslides = polygons[polygons["class"] == "landslide"]
+    slid = geometry_mask(landslides.geometry, scene.grid.shape, scene.grid.transform, invert=True)
+    quiet, _, event = inside[:, slid].mean(axis=1) / inside[:, ~slid].mean(axis=1)
+    assert quiet < 1.1 < 1.2 < event
 
 
 def test_linear_is_power_of_the_decibels(small):
@@ -577,6 +589,7 @@ def test_reflectance_of_landslides_as_in_iburi(default):
         ({"pixel_size": "10"}, "pixel_size is '10'.*from 5 to 30 m"),
         ({"density": 0}, "density is 0.*from 0.01 to 50"),
         ({"n_dates": 1}, "n_dates is 1.*2 .*or 3"),
+        ({"n_before": 0}, "n_before is 0.*1 to 30"),
         ({"units": "db"}, "units is 'db'.*'dB'.*'linear'"),
         ({"crs": "EPSG:2227"}, "projected system in metres"),  # US survey feet
         ({"crs": "nowhere"}, "no coordinate system"),

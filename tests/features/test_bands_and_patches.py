@@ -95,6 +95,37 @@ def test_a_composite_is_its_arithmetic(recipe, units):
             np.testing.assert_allclose(got[..., i], expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("units", ["dB", "linear"])
+def test_a_stack_of_dates_is_its_statistics(units):
+    stack = np.random.RandomState(0).gamma(4, 0.02, (5, 6, 7))
+    stack[3, 2, 2] = np.nan
+    stack[:4, 4, 4] = stack[0, 4, 4]  # no spread before the event
+    decibels = 10 * np.log10(stack)
+    names = ["VV_before", "VV_before2", "VV_before3", "VV_before4", "VV_after"]
+    scene = Scene.from_arrays(
+        dict(zip(names, stack if units == "linear" else decibels, strict=True)),
+        transform=Affine(10, 0, 0, 0, -10, 60),
+        units=dict.fromkeys(names, units),
+    )
+    before, after = decibels[:4].astype("float32"), decibels[4]
+    spread = before.std(axis=0, ddof=1)
+    expected = {
+        "mean(VV_before*)": before.mean(axis=0),
+        "median(VV_before*)": np.median(before, axis=0),
+        "std(VV_before*)": spread,
+        "VV_after - median(VV_before*)": after - np.median(before, axis=0),
+        "zscore(VV_after*; VV_before*)": (after - before.mean(axis=0)) / np.where(spread > 0, spread, np.nan),
+    }
+    view = BandStacker(list(expected)).fit_transform(middle(scene)).scenes[0]
+    got = view.read()
+    np.testing.assert_allclose(got, np.stack(list(expected.values()), axis=-1), rtol=1e-4, atol=1e-4)
+    assert np.isnan(got[2, 2]).all()
+    assert np.isnan(got[4, 4]).tolist() == [False, False, False, False, True]
+    assert set(view.units.values()) == {"dB"}
+    some = view.read([view.bands[4], view.bands[1]], ((1, 4), (2, 6)))
+    np.testing.assert_array_equal(some, got[1:4, 2:6][..., [4, 1]])
+
+
 def test_power_of_zero_or_less_becomes_nodata_and_no_warning():
     power = np.array([[0.0, -1.0, 0.1, np.nan]])
     scene = Scene.from_arrays(
