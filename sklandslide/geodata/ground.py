@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .grid import Grid, Window
-from .terrain import square_metres_per_unit
+from .terrain import ground_metric_at, square_metres_per_unit
 
 # Areas are summed in blocks of about this many pixels, to bound the memory.
 _BLOCK = 1 << 20
@@ -41,14 +41,18 @@ def pixel_areas(grid: Grid, pixels: np.ndarray) -> np.ndarray:
 def polygon_areas(geometries: np.ndarray, grid: Grid) -> np.ndarray:
     """Square metres on the ground of whole polygons, also where they reach beyond the grid.
 
-    A polygon is measured with the pixel under its centroid, or the grid's nearest: over the length of a landslide
-    the size of a pixel on the ground does not change.
+    A polygon is measured with the map's scale at its centroid. What the scale changes by steadily on the way cancels;
+    the rest is a few ten thousandths over 500 km.
     """
     import shapely
 
-    centroids = grid.rowcol(shapely.get_coordinates(shapely.centroid(geometries)))
-    row, col = np.clip(np.floor(centroids).astype(np.int64), 0, np.subtract(grid.shape, 1)).T
-    return shapely.area(geometries) / _map_area(grid) * pixel_areas(grid, row * grid.shape[1] + col)
+    metric = ground_metric_at(grid, shapely.get_coordinates(shapely.centroid(geometries)))
+    return shapely.area(geometries) / np.sqrt(np.linalg.det(metric))
+
+
+def covered_area(geometries: np.ndarray, grid: Grid) -> float:
+    """Square metres on the ground that polygons cover, also beyond the grid; what lies on several counts once."""
+    return float(polygon_areas(_apart(geometries), grid).sum())
 
 
 def covered_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -56,29 +60,8 @@ def covered_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.n
 
     Ground that lies on several polygons counts once.
     """
-    pixels, shares = [np.empty(0, np.int64)], [np.empty(0)]
-    for window, covered in _covered_windows(geometries, grid):
-        rows, cols = np.nonzero(covered > _ROUNDING)
-        pixels.append((rows + window.row_off) * grid.shape[1] + cols + window.col_off)
-        shares.append(covered[rows, cols])
-    return np.concatenate(pixels), np.concatenate(shares)
-
-
-def covered_area(geometries: np.ndarray, grid: Grid) -> float:
-    """Square metres on the ground of what polygons cover of a grid; what lies on several counts once."""
-    return float(
-        sum((cover * _block_areas(grid, window)).sum() for window, cover in _covered_windows(geometries, grid))
-    )
-
-
-def grid_area(grid: Grid) -> float:
-    """Square metres on the ground of a whole grid."""
-    return float(sum(_block_areas(grid, block).sum() for block in _row_blocks(grid)))
-
-
-def _covered_windows(geometries: np.ndarray, grid: Grid) -> Iterator[tuple[Window, np.ndarray]]:
-    """The parts of a grid that polygons reach, and what share of each pixel they cover."""
     edges = _edges(_apart(geometries), grid)
+    pixels, shares = [np.empty(0, np.int64)], [np.empty(0)]
     for block in _row_blocks(grid):
         here = edges[
             (edges[..., 0].max(axis=1) > block.row_off) & (edges[..., 0].min(axis=1) < block.row_off + block.height)
@@ -87,9 +70,13 @@ def _covered_windows(geometries: np.ndarray, grid: Grid) -> Iterator[tuple[Windo
             continue
         first = max(int(np.floor(here[..., 1].min())), 0)
         last = min(int(np.ceil(here[..., 1].max())), grid.shape[1])
-        if last > first:
-            window = Window(block.row_off, first, block.height, last - first)
-            yield window, _coverage(here, window)
+        if last <= first:
+            continue
+        covered = _coverage(here, Window(block.row_off, first, block.height, last - first))
+        rows, cols = np.nonzero(covered > _ROUNDING)
+        pixels.append((rows + block.row_off) * grid.shape[1] + cols + first)
+        shares.append(covered[rows, cols])
+    return np.concatenate(pixels), np.concatenate(shares)
 
 
 def _apart(geometries: np.ndarray) -> np.ndarray:
