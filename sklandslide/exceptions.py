@@ -66,4 +66,4 @@ class OutputFolderError(SklandslideError, FileNotFoundError):
 
 
 class SamplingWarning(UserWarning):
-    """Some polygons gave no sample."""
+    """Some polygons gave no sample, or there is less room for negatives than asked for."""

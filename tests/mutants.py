@@ -85,6 +85,7 @@ PLACE = f"{RESTART}test_a_tile_counts_in_its_own_place_of_its_own_map"
 OTHERWISE = f"{RESTART}test_with_anything_else_it_starts_over_and_says_so"
 SCENE = "geodata/test_scene.py::"
 CONTRACT = "features/test_contract.py::"
+NEGATIVES = "sampling/test_negatives.py::"
 MODELS = "persistence/test_model_file_faults.py::"
 
 MUTANTS = [
@@ -210,12 +211,27 @@ MUTANTS = [
            "rows[:, None], cols[None, :]", "sampling/test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
     Mutant("sampling-seed-ignored", "sampling/from_polygons.py", "check_random_state(random_state)", "check_random_state(0)",
            "sampling/test_sampling.py::test_balance_and_limit_are_random_subsets_by_seed"),
-    Mutant("candidates-with-nodata-sampled", "sampling/from_polygons.py", "keep = _draw(valid,", "keep = _draw(fits,",
+    Mutant("candidates-with-nodata-sampled", "sampling/from_polygons.py", "_limited(np.flatnonzero(valid)", "_limited(np.flatnonzero(fits)",
            "sampling/test_sampling.py::test_samples_fit_the_scene_and_are_valid_at_the_largest_size"),
     Mutant("one-more-per-polygon", "sampling/from_polygons.py", "rank < max_per_polygon", "rank <= max_per_polygon",
            "sampling/test_sampling.py::test_balance_and_limit_are_random_subsets_by_seed"),
-    Mutant("groups-by-position", "sampling/from_polygons.py", "inventory.ids[polygon[keep]]", "polygon[keep]",
+    Mutant("groups-by-position", "sampling/from_polygons.py", "[inventory.ids[samples.polygon]]", "[samples.polygon]",
            "sampling/test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),
+    Mutant("edges-nearer-than-asked", "sampling/negatives.py", "(apart >= low) & ", "",
+           f"{NEGATIVES}test_edges_and_background_keep_their_distance_on_the_ground"),
+    Mutant("background-next-to-landslides", "sampling/negatives.py", "near = np.isfinite(", "near = np.isnan(",
+           f"{NEGATIVES}test_edges_and_background_keep_their_distance_on_the_ground"),
+    Mutant("places-between-landslides-drawn-twice", "sampling/negatives.py", "(part == box)", "(part >= 0)",
+           f"{NEGATIVES}test_all_places_within_the_limits_are_drawn_alike"),
+    Mutant("distances-in-map-units", "sampling/outlines.py", "np.linalg.cholesky(np.linalg.inv(self._metric))",
+           "np.broadcast_to(np.eye(2), self._metric.shape)",
+           f"{NEGATIVES}test_edges_and_background_keep_their_distance_on_the_ground"),
+    Mutant("extent-ignored", "sampling/outlines.py", "else ~within(self.extent, xy)", "else none",
+           f"{NEGATIVES}test_negatives_are_valid_and_of_the_number_asked_for"),
+    Mutant("edges-of-another-landslide", "sampling/from_polygons.py", "inventory.ids[inventory.labels == 1][some.landslide]",
+           "inventory.ids[some.landslide]", f"{NEGATIVES}test_negatives_are_valid_and_of_the_number_asked_for"),
+    Mutant("parts-of-the-ground-counted-twice", "sampling/areas.py", "before = total", "before = 0.0",
+           f"{NEGATIVES}test_areas_are_those_of_the_parts_of_the_ground"),
     Mutant("inventory-labels-inverted", "geodata/inventory.py", "(column == positive)", "(column != positive)",
            "geodata/test_inventory.py"),
     Mutant("polygons-not-brought-to-the-scene", "geodata/inventory.py", "return frame.to_crs(crs.to_wkt())", "return frame",
@@ -328,9 +344,9 @@ MUTANTS = [
     Mutant("nodata-scored-as-valid", "mapping/landslide_map.py", "valid = ~np.isnan(probability)",
            "valid = np.ones(probability.shape, bool)",
            "mapping/test_landslide_map.py::TestScore mapping/test_landslide_map.py::TestAreaScores"),
-    Mutant("holes-counted-as-landslide", "mapping/ground.py", "np.where(outer, -1, 1)", "np.where(outer, -1, -1)",
+    Mutant("holes-counted-as-landslide", "geodata/ground.py", "np.where(outer, -1, 1)", "np.where(outer, -1, -1)",
            "mapping/test_landslide_map.py::TestCoverage mapping/test_landslide_map.py::TestAreaScores"),
-    Mutant("areas-of-map-units", "mapping/ground.py", "_map_area(grid) * square_metres_per_unit(grid, block)",
+    Mutant("areas-of-map-units", "geodata/ground.py", "_map_area(grid) * square_metres_per_unit(grid, block)",
            "_map_area(grid) * square_metres_per_unit(grid, block) ** 0", "mapping/test_landslide_map.py::TestArea"),
     Mutant("points-on-pixel-corners", "mapping/vectors.py", "np.argwhere(red).T + 0.5", "np.argwhere(red).T",
            "mapping/test_landslide_map.py::TestLaws"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..exceptions import InventoryError
 from .antimeridian import joined
+from .discs import with_discs
 from .polygon_files import read_polygon_file
 
 
@@ -30,18 +31,26 @@ def read_inventory(
     class_column: str | None = "class",
     positive: Any = "landslide",
     id_column: str | None = "id",
+    radius: float | None = None,
 ) -> Inventory:
     """Read polygons from a file or from memory and bring them into a coordinate system: the scene's.
 
     What carries no coordinate system is taken to be in `crs` already; a GeoJSON file that names none is in WGS 84.
-    `layer` names one of a file that has several. Raises SceneReadError if the file cannot be read, InventoryError if
-    its polygons will not do.
+    `layer` names one of a file that has several. Without a column "class", and where no other is named, all are
+    landslides. `radius` makes discs of points, so many metres about them on the ground. Raises SceneReadError if the
+    file cannot be read, InventoryError if its polygons will not do.
     """
-    frame = _in_crs(_as_frame(polygons, layer), crs)
+    frame = _as_frame(polygons, layer)
+    if radius is not None:
+        frame = with_discs(frame, radius, crs)
+    frame = _in_crs(frame, crs)
     if len(frame) == 0:
         raise InventoryError("There is no polygon in the inventory. Give at least one of each class.")
     geometries = _polygons_of(frame, crs)
     labels = np.ones(len(frame), np.int64)
+    if class_column == "class" and "class" not in frame.columns:
+        _check_alone(frame, positive)
+        class_column = None
     if class_column is not None:
         labels = _labels(_column(frame, class_column, "class_column"), class_column, positive)
     ids = np.arange(len(frame))
@@ -151,8 +160,8 @@ def _polygons_of(frame: Any, crs: Any) -> np.ndarray:
     kinds = {getattr(g, "geom_type", "missing geometry") for g in geometries}
     if wrong := sorted(kinds - {"Polygon", "MultiPolygon"}):
         raise InventoryError(
-            f"The inventory holds {', '.join(wrong)}; samples are drawn inside polygons. Remove them, or for points "
-            "use Locations(scene, xy)."
+            f"The inventory holds {', '.join(wrong)}; landslides are polygons. Remove them; of points "
+            "sample_polygons(..., radius=...) makes discs of so many metres."
         )
     coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
     bad = shapely.is_empty(geometries)
@@ -190,6 +199,18 @@ def _column(frame: Any, name: str, option: str) -> Any:
             f"{option}= to the one wanted (class_column=None takes every polygon as a landslide)."
         )
     return frame[name]
+
+
+def _check_alone(frame: Any, positive: Any) -> None:
+    """Refuse to take all polygons as landslides where a column of another name tells some of them from others."""
+    for name in frame.columns.drop(frame.geometry.name):
+        landslide = frame[name] == positive
+        if landslide.any() and not landslide.all():
+            raise InventoryError(
+                f"The polygons have no column 'class', and column {name!r} holds {positive!r} for "
+                f"{int(landslide.sum())} of {len(frame)}. Set class_column={name!r} if it is the class, "
+                "or class_column=None if every polygon is a landslide."
+            )
 
 
 def _labels(column: Any, name: str, positive: Any) -> np.ndarray:

@@ -13,7 +13,8 @@ from ..exceptions import SceneReadError
 from .opening import NO_NETWORK, local_file
 
 # How a GeoPackage, a FlatGeobuf and a shapefile begin.
-_STARTS = (b"SQLite format 3\0", b"fgb\x03fgb", b"\0\0\x27\x0a")
+_SHAPEFILE = b"\0\0\x27\x0a"
+_STARTS = (b"SQLite format 3\0", b"fgb\x03fgb", _SHAPEFILE)
 _DEGREES = {"type": "name", "properties": {"name": "EPSG:4326"}}  # where a GeoJSON names none, RFC 7946
 _one_at_a_time = threading.Lock()
 
@@ -37,7 +38,10 @@ def read_polygon_file(path: Any, layer: str | None, from_interface: Callable[[di
         if not start.startswith(_STARTS) and not _is_kml(path):
             raise ValueError("it is in none of the formats; an archive is to be unpacked")
         with _without_network():
-            return geopandas.read_file(path, layer=_layer_of(path, layer), engine="pyogrio")
+            frame = geopandas.read_file(path, layer=_layer_of(path, layer), engine="pyogrio")
+        if start.startswith(_SHAPEFILE) and len(frame.columns) == 1:
+            raise ValueError("its table of attributes (.dbf) is missing")
+        return frame
     except Exception as error:  # GDAL's, those of parsers, and of what is done with the values
         raise SceneReadError(
             f"{path} cannot be read as polygons: {error}. GeoPackage, shapefile, FlatGeobuf, KML and GeoJSON can; read "

@@ -109,6 +109,19 @@ def ground_metric(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray, n
     return (radians * east) ** -2.0, none, (radians * north) ** -2.0
 
 
+def ground_metric_at(grid: Grid, xy: np.ndarray) -> np.ndarray:
+    """What `ground_metric` says, at places on the map: symmetric matrices, (n, 2, 2)."""
+    if grid.crs is not None and grid.crs.is_projected:
+        xx, mixed, yy = _projected_metric(grid, xy)
+    elif grid.crs is not None and grid.crs.is_geographic:
+        radians = grid.crs.units_factor[1]
+        east, north = _radii(_system(grid).ellipsoid, xy[:, 1] * radians)
+        xx, mixed, yy = (radians * east) ** -2.0, np.zeros(len(xy)), (radians * north) ** -2.0
+    else:
+        xx, mixed, yy = (np.repeat(part.ravel(), len(xy)) for part in ground_metric(grid, Window(0, 0, 1, 1)))
+    return np.stack([np.stack([xx, mixed], axis=-1), np.stack([mixed, yy], axis=-1)], axis=-2)
+
+
 def metres_per_unit(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """Length on the ground of one unit of x and of y, for each pixel, each row or all of the window."""
     xx, xy, yy = ground_metric(grid, window)

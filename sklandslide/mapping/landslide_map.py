@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geodata import beside, read_inventory
+from ..geodata import beside, covered_pixels, ground_area, pixel_areas, polygon_areas, read_inventory
 from ..metrics import area_scores, hits_by_size, map_scores, on_map_and_hit
-from . import ground, vectors
+from . import vectors
 from .probability import ProbabilityRaster
 
 if TYPE_CHECKING:
@@ -192,11 +192,11 @@ class LandslideMap(ProbabilityRaster):
         geometries = self._landslides(inventory, layer, class_column, positive)
         pixels, owners = vectors.landslide_pixels(geometries, self.grid)
         on_map, _ = on_map_and_hit(pixels, owners, len(geometries), red, valid)
-        covered, share = ground.covered_pixels(geometries[on_map], self.grid)
-        share = share * ground.pixel_areas(self.grid, covered)
-        valid_m2 = ground.ground_area(self.grid, valid, 1)[1]
+        covered, share = covered_pixels(geometries[on_map], self.grid)
+        share = share * pixel_areas(self.grid, covered)
+        valid_m2 = ground_area(self.grid, valid, 1)[1]
         areas = area_scores(
-            red_m2=float(ground.ground_area(self.grid, red, 1)[1]),
+            red_m2=float(ground_area(self.grid, red, 1)[1]),
             landslide_m2=float(share[valid.ravel()[covered]].sum()),
             both_m2=float(share[red.ravel()[covered]].sum()),
         )
@@ -245,7 +245,7 @@ class LandslideMap(ProbabilityRaster):
         geometries = self._landslides(inventory, layer, class_column, positive)
         pixels, owners = vectors.landslide_pixels(geometries, self.grid)
         on_map, hit = on_map_and_hit(pixels, owners, len(geometries), red, ~np.isnan(probability))
-        areas = ground.polygon_areas(geometries, self.grid)
+        areas = polygon_areas(geometries, self.grid)
         return pandas.DataFrame(hits_by_size(areas, on_map, hit, edges))
 
     def to_gpkg(

@@ -6,50 +6,21 @@ import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..composites import band_inputs, resolve_composite
-from ..exceptions import InventoryError, NoValidDataError, SamplingWarning, SceneError
+from ..exceptions import InventoryError, NoValidDataError, SamplingWarning
 from ..geodata import Inventory, beside, evenly, read_inventory, require_power
+from .areas import sample_areas
 from .locations import Locations, valid_patches
+from .negatives import Drawing, Negatives, background_groups, draw_negatives
+from .options import distances, needed_bands, ratios_of, region_of, sizes_of
+from .outlines import Ground, Outlines, within
+from .report import SamplingReport
 
 _log = logging.getLogger("sklandslide")
-
-
-@dataclass(frozen=True)
-class SamplingReport:
-    """How many candidates became samples, and why the others did not.
-
-    Attributes
-    ----------
-    candidates, accepted : int
-    outside : int
-        The patch does not fit the scene.
-    nodata : int
-        The patch holds nodata.
-    surplus : int
-        Left out by `max_per_polygon` or `balance`.
-    empty_polygons : tuple
-        Ids of the polygons that gave no sample because all their candidates lay outside or held nodata.
-    """
-
-    candidates: int
-    accepted: int
-    outside: int
-    nodata: int
-    surplus: int
-    empty_polygons: tuple
-
-    def __str__(self) -> str:
-        return (
-            f"{self.accepted} samples of {self.candidates} candidates; refused: {self.outside} whose patch does not "
-            f"fit the scene, {self.nodata} with nodata, {self.surplus} over the limits asked for; "
-            f"{len(self.empty_polygons)} polygons gave none"
-        )
 
 
 def sample_polygons(
@@ -65,6 +36,12 @@ def sample_polygons(
     bands: str | Sequence[str] | None = None,
     balance: bool = False,
     max_per_polygon: int | None = None,
+    background: float | None = None,
+    edge: float | None = None,
+    edge_distance: tuple[float, float] = (15.0, 125.0),
+    extent: Any = None,
+    exclude: Any = None,
+    radius: float | None = None,
     random_state: Any = None,
     return_report: bool = False,
 ) -> Any:
@@ -74,15 +51,20 @@ def sample_polygons(
     falls into gives its representative point. A candidate becomes a sample if its patch fits the scene and holds no
     nodata.
 
+    An inventory may hold landslides only. Negatives are then drawn at random from the pixels of the rest of the scene:
+    `background` away from every landslide, and `edge` just outside their outlines, where a map's false alarms are.
+
     Parameters
     ----------
     scene : Scene
     polygons : path, geopandas.GeoDataFrame or object with ``__geo_interface__``
-        Of both classes, in any coordinate system. What carries none is taken to be in the scene's.
+        Of both classes or of landslides only, in any coordinate system. What carries none is taken to be in the
+        scene's.
     layer : str or None, default=None
         Layer of a file of polygons that has several.
     class_column : str or None, default="class"
-        Column of the class. None takes every polygon as a landslide.
+        Column of the class. None takes every polygon as a landslide, and so does the default where there is no such
+        column.
     positive : object, default="landslide"
         The class that gets label 1; every other one gets 0.
     id_column : str or None, default="id"
@@ -94,29 +76,50 @@ def sample_polygons(
     bands : str or sequence of str, default=None
         A composite or list of bands that must be free of nodata; all bands of the scene by default.
     balance : bool, default=False
-        Whether to draw, from the larger class, as many samples at random as the smaller has.
+        Whether to draw, from the larger class, as many samples at random as the smaller has, negatives that were drawn
+        among them.
     max_per_polygon : int, default=None
         At most so many samples of a polygon, drawn at random.
+    background : float or None, default=None
+        Negatives for each landslide sample, drawn from pixels that lie farther from every landslide than edges do and
+        on no other polygon. None draws 2 where the inventory holds landslides only, else none.
+    edge : float or None, default=None
+        Negatives for each landslide sample, drawn from pixels whose centres lie just outside an outline, and on no
+        polygon. None draws 2 where the inventory holds landslides only, else none.
+    edge_distance : (float, float), default=(15.0, 125.0)
+        Distances of edges from the nearest landslide, in metres on the ground, whatever the coordinate system.
+    extent : polygons as above, default=None
+        Where the inventory is complete: no sample has its centre outside. The whole scene by default.
+    exclude : polygons as above, default=None
+        What is kept out (landslides that are uncertain, lakes): no sample has its centre on it.
+    radius : float or None, default=None
+        Makes discs of points in the inventory, of so many metres on the ground.
     random_state : int, RandomState instance or None, default=None
-        Draws for `balance` and `max_per_polygon`.
+        Draws for `balance` and `max_per_polygon`, and of `edge` and `background`.
     return_report : bool, default=False
         Whether to return the `SamplingReport` as well. It is always logged to the logger ``sklandslide``.
 
     Returns
     -------
     X : Locations of shape (n_samples, 2)
-        Centres of the samples.
+        Centres of the samples. ``X.area`` is the ground in square metres that each stands for: the area of the
+        landslides in the scene is shared out over the landslide samples, those of one polygon alike, and the rest of
+        the scene over the others: what lies within the outer `edge_distance` over edges, other polygons over theirs,
+        and the rest over the background. Ground outside the extent or excluded does not count; nodata does.
     y : ndarray of shape (n_samples,), int64
         1 for landslide, 0 otherwise.
     groups : ndarray of shape (n_samples,)
-        Identifier of each sample's polygon.
+        Identifier of each sample's polygon; for edges that of the nearest landslide. Background has identifiers of its
+        own, one for each cell of ground two patches wide.
     report : SamplingReport
         Only if `return_report`.
 
     Raises
     ------
     InventoryError
-        If the polygons cannot be used, all lie outside the scene, or one class is missing or gives no sample.
+        If the polygons cannot be used, all lie outside the scene, extent or on what is excluded, one class gives no
+        sample, or there is no room for the negatives asked for; if a ratio, distance or radius is out of range; for
+        points without `radius`.
     NoValidDataError
         If every candidate that fits the scene holds nodata.
     SceneError
@@ -125,7 +128,8 @@ def sample_polygons(
     Warns
     -----
     SamplingWarning
-        If some polygons give no sample.
+        If some polygons give no sample, there is less room for negatives than asked for, or candidates of other ground
+        lie on a landslide: they are left out.
 
     Examples
     --------
@@ -134,63 +138,146 @@ def sample_polygons(
     >>> X, y, groups = sample_polygons(scene, polygons, patch_size=15, balance=True, random_state=0)
     >>> X.shape == (len(y), 2) == (len(groups), 2), float(y.mean())
     (True, 0.5)
+
+    Landslides only, as most inventories are:
+
+    >>> landslides = polygons[polygons["class"] == "landslide"]
+    >>> X, y, groups, report = sample_polygons(
+    ...     scene, landslides, patch_size=15, background=1, edge=2, random_state=0, return_report=True)
+    >>> {str(kind): int((report.kind == kind).sum() / y.sum()) for kind in ("landslide", "edge", "background")}
+    {'landslide': 1, 'edge': 2, 'background': 1}
     """
-    sizes = patch_size if isinstance(patch_size, Iterable) else [patch_size]
-    size = max(_positive(size, "patch_size") for size in sizes)
-    stride = _positive((size + 1) // 2 if stride is None else stride, "stride")
-    if max_per_polygon is not None:
-        _positive(max_per_polygon, "max_per_polygon")
-    if size > min(scene.grid.shape):
-        raise SceneError(
-            f"A patch of {size} x {size} pixels does not fit the scene of {scene.grid.shape[0]} x "
-            f"{scene.grid.shape[1]} pixels. Use a larger scene or a smaller patch_size."
-        )
+    size, stride = sizes_of(scene, patch_size, stride, max_per_polygon)
+    reach, random = distances(edge_distance), check_random_state(random_state)
     inventory = read_inventory(
-        polygons, scene.grid.crs, layer=layer, class_column=class_column, positive=positive, id_column=id_column
+        polygons,
+        scene.grid.crs,
+        layer=layer,
+        class_column=class_column,
+        positive=positive,
+        id_column=id_column,
+        radius=radius,
     )
-    if class_column is not None and inventory.labels.all():
-        raise InventoryError(
-            f"All {len(inventory.ids)} polygons have {class_column} == {positive!r}; a classifier needs both classes. "
-            "Add polygons of other ground, or pass class_column=None to sample landslides alone."
-        )
     inventory = replace(inventory, geometries=beside(inventory.geometries, scene.grid))
-    points = [_lattice_points(scene.grid, geometry, size, stride) for geometry in inventory.geometries]
-    X = Locations(scene, np.concatenate(points))
-    polygon = np.repeat(np.arange(len(points)), [len(some) for some in points])
-    labels = inventory.labels[polygon]
-    fits, valid = _valid(X, size, bands, inventory)
-    keep = _draw(valid, polygon, labels, balance, max_per_polygon, check_random_state(random_state))
-    empty = np.setdiff1d(np.arange(len(inventory.ids)), polygon[valid])
-    report = SamplingReport(
-        candidates=len(X),
-        accepted=len(keep),
-        outside=int((~fits).sum()),
-        nodata=int((fits & ~valid).sum()),
-        surplus=int(valid.sum()) - len(keep),
-        empty_polygons=tuple(inventory.ids[empty].tolist()),
-    )
+    ratios = ratios_of(edge, background, inventory)
+    ground = Ground(scene.grid, region_of(extent, scene, "extent"), region_of(exclude, scene, "exclude"))
+    needed = needed_bands(scene, bands)
+    samples = _from_polygons(scene, ground, inventory, size, stride, needed, max_per_polygon, random)
+    slides = inventory.labels == 1
+    outlines = Outlines(inventory.geometries[slides], scene.grid)
+    drawing = Drawing(scene, ground, outlines, inventory.geometries[~slides], reach, size, needed, random)
+    drawn = draw_negatives(drawing, ratios, int(slides[samples.polygon].sum()))
+    xy, kind, groups = _joined(scene.grid, inventory, samples, drawn, size)
+    y = (kind == "landslide").astype(np.int64)
+    rows = _balanced(y, random) if balance else np.arange(len(y))
+    xy, kind, groups, y = xy[rows], kind[rows], groups[rows], y[rows]
+    report = _report(samples, drawn, kind)
     _log.info("%s", report)
-    if len(empty):
-        warnings.warn(
-            f"{len(empty)} of {len(inventory.ids)} polygons give no sample: their patches of {size} pixels do not fit "
-            f"the scene or hold nodata. {report}.",
-            SamplingWarning,
-            stacklevel=2,
-        )
-    missing = {0, 1} - set(labels[keep].tolist()) if class_column is not None else set()
-    if missing:
+    for message in _doubts(report, drawn, inventory, size):
+        warnings.warn(message, SamplingWarning, stacklevel=2)
+    both = not slides.all() or any(ratios.values())
+    if missing := {0, 1} - set(y.tolist()) if both else set():
         raise InventoryError(
             f"No sample of class {missing.pop()} (1 = {positive!r}) is left: {report}. Use a smaller patch_size, or "
             "polygons farther from the scene's edge and from nodata."
         )
-    result = X[keep], labels[keep], inventory.ids[polygon[keep]]
-    return (*result, report) if return_report else result
+    polygon = samples.polygon[rows[rows < len(samples.polygon)]]
+    X = Locations(scene, xy, sample_areas(ground, inventory, outlines, kind, polygon, reach[1]))
+    return (X, y, groups, report) if return_report else (X, y, groups)
 
 
-def _positive(value: Any, name: str) -> int:
-    if not isinstance(value, Integral) or value < 1:
-        raise SceneError(f"{name}={value!r}: give a whole number of pixels or samples, at least 1.")
-    return int(value)
+@dataclass(frozen=True)
+class _Samples:
+    """Samples of the polygons: centres, number of each one's polygon, and what became of the candidates."""
+
+    xy: np.ndarray
+    polygon: np.ndarray
+    counts: dict[str, int]
+    empty: np.ndarray
+
+
+def _from_polygons(
+    scene: Any,
+    ground: Ground,
+    inventory: Inventory,
+    size: int,
+    stride: int,
+    needed: tuple[str, ...],
+    max_per_polygon: int | None,
+    random: np.random.RandomState,
+) -> _Samples:
+    points = [_lattice_points(scene.grid, geometry, size, stride) for geometry in inventory.geometries]
+    X = Locations(scene, np.concatenate(points))
+    polygon = np.repeat(np.arange(len(points)), [len(some) for some in points])
+    slides = inventory.labels == 1
+    off, excluded = ground.refuse(X.xy)
+    ambiguous = ~slides[polygon] & ~off & ~excluded
+    ambiguous[ambiguous] = within(inventory.geometries[slides], X.xy[ambiguous])
+    left = ~(off | excluded | ambiguous)
+    X, polygon = X[left], polygon[left]
+    if not slides[polygon].any():
+        raise InventoryError(
+            f"None of the {int(slides.sum())} landslides lies in the extent and off what is excluded. Check the place "
+            "and the coordinate system of extent= and exclude=, or leave them out."
+        )
+    fits, valid = _valid(X, size, needed, inventory)
+    keep = _limited(np.flatnonzero(valid), polygon, max_per_polygon, random)
+    counts = {
+        "candidates": len(left),
+        "outside": int((~fits).sum()),
+        "nodata": int((fits & ~valid).sum()),
+        "off_extent": int(off.sum()),
+        "excluded": int(excluded.sum()),
+        "ambiguous": int(ambiguous.sum()),
+    }
+    empty = inventory.ids[np.setdiff1d(polygon, polygon[valid])]
+    return _Samples(X.xy[keep], polygon[keep], {**counts, "valid": int(valid.sum())}, empty)
+
+
+def _joined(
+    grid: Any, inventory: Inventory, samples: _Samples, drawn: list[Negatives], size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centres, kinds and groups of all samples, those of the polygons first."""
+    xy = [samples.xy]
+    kind = [np.where(inventory.labels[samples.polygon] == 1, "landslide", "other")]
+    groups = [inventory.ids[samples.polygon]]
+    for some in drawn:
+        xy.append(some.xy)
+        kind.append(np.full(len(some.xy), some.kind))
+        if some.kind == "edge":
+            groups.append(inventory.ids[inventory.labels == 1][some.landslide])
+        else:
+            groups.append(background_groups(grid, some.xy, size, inventory.ids))
+    return np.concatenate(xy), np.concatenate(kind), np.concatenate(groups)
+
+
+def _report(samples: _Samples, drawn: list[Negatives], kind: np.ndarray) -> SamplingReport:
+    counts = dict(samples.counts)
+    accepted = int(np.isin(kind, ["landslide", "other"]).sum())
+    return SamplingReport(
+        accepted=accepted,
+        surplus=counts.pop("valid") - accepted,
+        empty_polygons=tuple(samples.empty.tolist()),
+        negatives={some.kind: some.report(int((kind == some.kind).sum())) for some in drawn},
+        kind=kind,
+        **counts,
+    )
+
+
+def _doubts(report: SamplingReport, drawn: list[Negatives], inventory: Inventory, size: int) -> list[str]:
+    """What a user should be warned of."""
+    out = [said for some in drawn if (said := some.shortage())]
+    if report.empty_polygons:
+        out.append(
+            f"{len(report.empty_polygons)} of {len(inventory.ids)} polygons give no sample: their patches of {size} "
+            f"pixels do not fit the scene or hold nodata. {report}."
+        )
+    if report.ambiguous:
+        out.append(
+            f"{report.ambiguous} candidates of other ground lie on a landslide, and are left out: the polygons of the "
+            f"two classes overlap. {report}."
+        )
+    return out
 
 
 def _lattice_points(grid: Any, geometry: Any, size: int, stride: int) -> np.ndarray:
@@ -214,15 +301,11 @@ def _lattice_points(grid: Any, geometry: Any, size: int, stride: int) -> np.ndar
     return grid.xy([row], [col])
 
 
-def _valid(
-    X: Locations, size: int, bands: str | Sequence[str] | None, inventory: Inventory
-) -> tuple[np.ndarray, np.ndarray]:
+def _valid(X: Locations, size: int, needed: tuple[str, ...], inventory: Inventory) -> tuple[np.ndarray, np.ndarray]:
     """Which candidates fit the scene, and which of these hold no nodata; refused if there is none."""
     import shapely
 
     (scene,) = X.scenes
-    wanted = scene.bands if bands is None else resolve_composite(bands, scene.bands)
-    needed = tuple(dict.fromkeys(name for band in wanted for name in band_inputs(band)))
     fits, valid = valid_patches(X, size, needed)
     if not fits.any():
         raise InventoryError(
@@ -240,25 +323,21 @@ def _valid(
     return fits, valid
 
 
-def _draw(
-    valid: np.ndarray,
-    polygon: np.ndarray,
-    labels: np.ndarray,
-    balance: bool,
-    max_per_polygon: int | None,
-    random: np.random.RandomState,
+def _limited(
+    keep: np.ndarray, polygon: np.ndarray, max_per_polygon: int | None, random: np.random.RandomState
 ) -> np.ndarray:
-    """Positions of the candidates to keep, in order."""
-    keep = np.flatnonzero(valid)
-    if max_per_polygon is not None:
-        shuffled = random.permutation(keep)
-        shuffled = shuffled[np.argsort(polygon[shuffled], kind="stable")]
-        owner = polygon[shuffled]
-        rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
-        keep = np.sort(shuffled[rank < max_per_polygon])
-    if balance:
-        ones, zeros = keep[labels[keep] == 1], keep[labels[keep] == 0]
-        count = min(len(ones), len(zeros))
-        drawn = [random.choice(part, count, replace=False) for part in (ones, zeros)]
-        keep = np.sort(np.concatenate(drawn))
-    return keep
+    """Positions of at most so many candidates of each polygon, in order."""
+    if max_per_polygon is None:
+        return keep
+    shuffled = random.permutation(keep)
+    shuffled = shuffled[np.argsort(polygon[shuffled], kind="stable")]
+    owner = polygon[shuffled]
+    rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    return np.sort(shuffled[rank < max_per_polygon])
+
+
+def _balanced(y: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """Positions of as many samples of one class as of the other, in order."""
+    ones, zeros = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    count = min(len(ones), len(zeros))
+    return np.sort(np.concatenate([random.choice(part, count, replace=False) for part in (ones, zeros)]))

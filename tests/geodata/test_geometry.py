@@ -323,7 +323,7 @@ def test_x_comes_first_whatever_order_the_authority_names(tmp_path, crs):
     scene = random_scene((40, 40), transform=Affine(size, 0, x - 20 * size, 0, -size, y + 20 * size), crs=crs)
     polygon = box(*scene.grid.xy(25, 15), *scene.grid.xy(15, 25))
     frame = geopandas.GeoDataFrame(geometry=[polygon], crs=crs).to_crs(4326)
-    X, _, _ = sample_polygons(scene, frame, class_column=None, patch_size=3, stride=5)
+    X, _, _ = sample_polygons(scene, frame, patch_size=3, stride=5, background=0, edge=0)
     rows = scene.grid.rowcol(X.xy)
     np.testing.assert_allclose(np.sort(rows.ravel()), np.sort(np.repeat([15.5, 20.5], 4)), atol=1e-3)
     values = np.zeros((4, 4), "float32")

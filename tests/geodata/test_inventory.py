@@ -167,9 +167,7 @@ def test_repairing_leaves_no_lines():
 )
 def test_what_is_no_polygon_is_refused(geometry, kind):
     series = geopandas.GeoSeries([box(0, 0, 1, 1), geometry])
-    with pytest.raises(
-        InventoryError, match=rf"holds {kind}; samples are drawn inside polygons.*Locations\(scene, xy\)"
-    ):
+    with pytest.raises(InventoryError, match=rf"holds {kind}; landslides are polygons.*radius="):
         read_inventory(series, None, class_column=None)
 
 
@@ -216,10 +214,21 @@ def test_no_polygon_at_all_is_refused(polygons):
 def test_a_missing_class_column_is_named_with_those_there_are(frame):
     with pytest.raises(InventoryError, match=r"no column 'kind'; they have class, id\. Set class_column="):
         read_inventory(frame, UTM, class_column="kind")
-    with pytest.raises(InventoryError, match="no column 'class'; they have none"):
-        read_inventory(frame.geometry, UTM)
+    with pytest.raises(InventoryError, match="no column 'kind'; they have none"):
+        read_inventory(frame.geometry, UTM, class_column="kind")
     with pytest.raises(InventoryError, match="no column 'geometry'"):
         read_inventory(frame, UTM, class_column="geometry")
+
+
+def test_without_a_class_column_all_are_landslides_unless_another_tells_them_apart(frame):
+    bare = frame.drop(columns="class")
+    assert read_inventory(bare, UTM).labels.tolist() == [1] * len(frame)
+    assert read_inventory(bare.assign(kind="landslide"), UTM).labels.all()
+    for name in ("CLASS", "kind"):
+        told = rf"no column 'class', and column '{name}' holds 'landslide' for \d of {len(frame)}\. Set class_column"
+        with pytest.raises(InventoryError, match=told):
+            read_inventory(frame.rename(columns={"class": name}), UTM)
+        assert read_inventory(frame.rename(columns={"class": name}), UTM, class_column=None).labels.all()
 
 
 def test_a_positive_class_that_does_not_occur_is_named_with_those_that_do(frame):

@@ -272,7 +272,7 @@ def test_a_difference_of_equal_values_in_dB_is_zero_and_no_nodata():
     bands = {"VV_before": values, "VV_after": values}
     scene = Scene.from_arrays(bands, transform=T, crs=UTM, units=dict.fromkeys(bands, "dB"))
     X, _, _ = sample_polygons(
-        scene, geopandas.GeoDataFrame(geometry=[box(*scene.grid.bounds)], crs=UTM), class_column=None, patch_size=1
+        scene, geopandas.GeoDataFrame(geometry=[box(*scene.grid.bounds)], crs=UTM), patch_size=1, background=0, edge=0
     )
     patches = PatchSampler(1).fit_transform(BandStacker(["VV_after - VV_before"]).fit_transform(X))
     assert len(patches) == 36 and (patches == 0).all()
@@ -284,7 +284,7 @@ def test_a_scene_of_nothing_but_border_gives_no_sample():
     for unit in ("linear", "dB"):
         scene = Scene.from_arrays(zeros, transform=T, crs=UTM, units=dict.fromkeys(zeros, unit))
         with pytest.raises(NoValidDataError):
-            sample_polygons(scene, frame, class_column=None, patch_size=5)
+            sample_polygons(scene, frame, patch_size=5)
 
 
 # -- heights that nobody declared to be none --------------------------------------------------------------------------

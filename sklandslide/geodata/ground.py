@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..geodata import Grid, Window, square_metres_per_unit
+from .grid import Grid, Window
+from .terrain import ground_metric_at, square_metres_per_unit
 
 # Areas are summed in blocks of about this many pixels, to bound the memory.
 _BLOCK = 1 << 20
@@ -40,14 +41,18 @@ def pixel_areas(grid: Grid, pixels: np.ndarray) -> np.ndarray:
 def polygon_areas(geometries: np.ndarray, grid: Grid) -> np.ndarray:
     """Square metres on the ground of whole polygons, also where they reach beyond the grid.
 
-    A polygon is measured with the pixel under its centroid, or the grid's nearest: over the length of a landslide
-    the size of a pixel on the ground does not change.
+    A polygon is measured with the map's scale at its centroid. What the scale changes by steadily on the way cancels;
+    the rest is a few ten thousandths over 500 km.
     """
     import shapely
 
-    centroids = grid.rowcol(shapely.get_coordinates(shapely.centroid(geometries)))
-    row, col = np.clip(np.floor(centroids).astype(np.int64), 0, np.subtract(grid.shape, 1)).T
-    return shapely.area(geometries) / _map_area(grid) * pixel_areas(grid, row * grid.shape[1] + col)
+    metric = ground_metric_at(grid, shapely.get_coordinates(shapely.centroid(geometries)))
+    return shapely.area(geometries) / np.sqrt(np.linalg.det(metric))
+
+
+def covered_area(geometries: np.ndarray, grid: Grid) -> float:
+    """Square metres on the ground that polygons cover, also beyond the grid; what lies on several counts once."""
+    return float(polygon_areas(_apart(geometries), grid).sum())
 
 
 def covered_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
