@@ -37,13 +37,15 @@ from .mapping import LandslideMap, SlidingWindowPredictor
 from .model_selection import SpatialBlockKFold
 from .network import LandslideCNN, build_cnn
 from .persistence import export_onnx, load_model, model_card, save_model
-from .plots import PatchSizeDisplay
+from .plots import AreaPrecisionRecallDisplay, FROCDisplay, PatchSizeDisplay
 from .sampling import Locations, sample_polygons
 
 __all__ = [
     "COMPOSITES",
+    "AreaPrecisionRecallDisplay",
     "Augmenter",
     "BandStacker",
+    "FROCDisplay",
     "LandslideCNN",
     "LandslideMap",
     "Locations",
