@@ -5,6 +5,7 @@ The only room that opens rasters and polygon files. Everything comes out as floa
 
 from .antimeridian import beside
 from .grid import Grid, Window, origins, tiles
+from .ground import covered_area, covered_pixels, grid_area, ground_area, pixel_areas, polygon_areas
 from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
@@ -21,15 +22,21 @@ __all__ = [
     "SlopeBand",
     "Window",
     "beside",
+    "covered_area",
+    "covered_pixels",
     "evenly",
     "faults_of",
     "free_blocks",
+    "grid_area",
+    "ground_area",
     "keeping_open",
     "metres_at_centre",
     "metres_per_unit",
     "open_raster",
     "origins",
     "per_map_unit",
+    "pixel_areas",
+    "polygon_areas",
     "read_inventory",
     "require_power",
     "square_metres_per_unit",

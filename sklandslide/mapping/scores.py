@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..exceptions import InventoryError
-from ..geodata import beside, read_inventory
+from ..geodata import beside, covered_pixels, ground_area, pixel_areas, polygon_areas, read_inventory
 from ..metrics import (
     area_precision_recall,
     area_reliability,
@@ -18,7 +18,7 @@ from ..metrics import (
     map_scores,
     on_map_and_hit,
 )
-from . import ground, vectors
+from . import vectors
 from .probability import ProbabilityRaster
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ class ScoredMap(ProbabilityRaster):
         geometries = self._landslides(inventory, layer, class_column, positive)
         pixels, owners = vectors.landslide_pixels(geometries, self.grid)
         on_map, _ = on_map_and_hit(pixels, owners, len(geometries), red, valid)
-        covered, share = ground.covered_pixels(geometries[on_map], self.grid)
-        share = share * ground.pixel_areas(self.grid, covered)
-        valid_m2 = ground.ground_area(self.grid, valid, 1)[1]
+        covered, share = covered_pixels(geometries[on_map], self.grid)
+        share = share * pixel_areas(self.grid, covered)
+        valid_m2 = ground_area(self.grid, valid, 1)[1]
         areas = area_scores(
-            red_m2=float(ground.ground_area(self.grid, red, 1)[1]),
+            red_m2=float(ground_area(self.grid, red, 1)[1]),
             landslide_m2=float(share[valid.ravel()[covered]].sum()),
             both_m2=float(share[red.ravel()[covered]].sum()),
         )
@@ -151,7 +151,7 @@ class ScoredMap(ProbabilityRaster):
         geometries = self._landslides(inventory, layer, class_column, positive)
         pixels, owners = vectors.landslide_pixels(geometries, self.grid)
         on_map, hit = on_map_and_hit(pixels, owners, len(geometries), red, ~np.isnan(probability))
-        areas = ground.polygon_areas(geometries, self.grid)
+        areas = polygon_areas(geometries, self.grid)
         return pandas.DataFrame(hits_by_size(areas, on_map, hit, edges))
 
     def froc(self, inventory: Any, *, thresholds: Any = None, **options: Any) -> pandas.DataFrame:
@@ -188,7 +188,7 @@ class ScoredMap(ProbabilityRaster):
         probability = self.read()
         valid = ~np.isnan(probability)
         geometries, pixels, owners, _ = self._on_map(inventory, valid, options)
-        valid_km2 = ground.ground_area(self.grid, valid, 1)[1] / 1e6
+        valid_km2 = ground_area(self.grid, valid, 1)[1] / 1e6
         curve = froc_curve(probability, pixels, owners, len(geometries), valid_km2=valid_km2, thresholds=thresholds)
         return pandas.DataFrame(curve)
 
@@ -355,11 +355,11 @@ class ScoredMap(ProbabilityRaster):
         probability = self.read().ravel()
         valid = ~np.isnan(probability)
         geometries, _, _, on_map = self._on_map(inventory, valid, options)
-        covered, share = ground.covered_pixels(geometries[on_map], self.grid)
+        covered, share = covered_pixels(geometries[on_map], self.grid)
         landslide = np.zeros(probability.size)
         landslide[covered] = share
         pixels = np.flatnonzero(valid)
-        area = ground.pixel_areas(self.grid, pixels)
+        area = pixel_areas(self.grid, pixels)
         return probability[pixels], area, landslide[pixels] * area
 
 

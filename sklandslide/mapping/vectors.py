@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..exceptions import SceneError
-from ..geodata import Grid, Window
-from .ground import ground_area
+from ..geodata import Grid, Window, ground_area
 from .writer import check_output
 
 if TYPE_CHECKING:

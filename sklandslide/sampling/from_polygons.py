@@ -14,7 +14,16 @@ from sklearn.utils import check_random_state
 
 from ..composites import band_inputs, resolve_composite
 from ..exceptions import InventoryError, NoValidDataError, SamplingWarning, SceneError
-from ..geodata import Inventory, beside, evenly, read_inventory, require_power
+from ..geodata import (
+    Inventory,
+    beside,
+    covered_area,
+    evenly,
+    grid_area,
+    polygon_areas,
+    read_inventory,
+    require_power,
+)
 from .locations import Locations, valid_patches
 
 _log = logging.getLogger("sklandslide")
@@ -105,7 +114,9 @@ def sample_polygons(
     Returns
     -------
     X : Locations of shape (n_samples, 2)
-        Centres of the samples.
+        Centres of the samples. ``X.area`` is the ground in square metres that each stands for: the area of the
+        landslides in the scene is shared out over the landslide samples, those of one polygon alike, and the rest of
+        the scene over the others.
     y : ndarray of shape (n_samples,), int64
         1 for landslide, 0 otherwise.
     groups : ndarray of shape (n_samples,)
@@ -183,7 +194,8 @@ def sample_polygons(
             f"No sample of class {missing.pop()} (1 = {positive!r}) is left: {report}. Use a smaller patch_size, or "
             "polygons farther from the scene's edge and from nodata."
         )
-    result = X[keep], labels[keep], inventory.ids[polygon[keep]]
+    areas = _areas(scene.grid, inventory, polygon[keep])
+    result = Locations(scene, X.xy[keep], areas), labels[keep], inventory.ids[polygon[keep]]
     return (*result, report) if return_report else result
 
 
@@ -238,6 +250,24 @@ def _valid(
             "rasters, or name with bands= only the bands that you need."
         )
     return fits, valid
+
+
+def _areas(grid: Any, inventory: Inventory, polygon: np.ndarray) -> np.ndarray:
+    """Square metres of ground that each sample stands for, given the polygon of each; they add up to the scene's."""
+    import shapely
+
+    landslide = inventory.labels[polygon] == 1
+    sampled = np.unique(polygon[landslide])
+    rows, cols = grid.shape
+    scene = shapely.polygons(grid.xy([0, 0, rows, rows], [0, cols, cols, 0]))
+    own = np.zeros(len(inventory.ids))
+    own[sampled] = polygon_areas(shapely.intersection(inventory.geometries[sampled], scene), grid)
+    covered = covered_area(inventory.geometries[inventory.labels == 1], grid)
+    out = own[polygon] / np.bincount(polygon)[polygon]
+    # Landslides that overlap count once, and those without a sample are spoken for by the others.
+    out[landslide] *= covered / out[landslide].sum()
+    out[~landslide] = max(grid_area(grid) - covered, 0.0) / max((~landslide).sum(), 1)
+    return out
 
 
 def _draw(

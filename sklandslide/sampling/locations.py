@@ -29,6 +29,9 @@ class Locations:
         The scene that all of `xy` lies on. Several scenes are joined with `concatenate`.
     xy : array-like of shape (n_samples, 2)
         Map coordinates in the scene's coordinate system, held as float64 (float32 loses decimetres).
+    area : array-like of shape (n_samples,), default=None
+        Square metres of ground that each row stands for. `sample_polygons` fills it, so that
+        ``X.area[y == 1].sum() / X.area.sum()`` is the share of the ground that landslides cover.
 
     Attributes
     ----------
@@ -36,11 +39,13 @@ class Locations:
     scenes : tuple of Scene
     scene_index : ndarray of shape (n_samples,), int64, read-only
         Which of `scenes` each row lies on.
+    area : ndarray of shape (n_samples,), float64, read-only, or None
+        Square metres of ground that each row stands for; None where that is not known.
 
     Raises
     ------
     SceneError
-        If `xy` has another shape or coordinates that are not finite.
+        If `xy` has another shape or coordinates that are not finite, or `area` is not a number from 0 for each row.
 
     Examples
     --------
@@ -53,7 +58,9 @@ class Locations:
     ((3, 2), (2, 2), array([1.5, 4.5, 6.5]))
     """
 
-    def __init__(self, scene: Any, xy: Any) -> None:
+    area: np.ndarray | None = None
+
+    def __init__(self, scene: Any, xy: Any, area: Any = None) -> None:
         xy = np.array(xy, dtype=np.float64)
         if xy.ndim != 2 or xy.shape[1] != 2:
             raise SceneError(f"xy has shape {xy.shape}; map coordinates have shape (n_samples, 2).")
@@ -64,20 +71,27 @@ class Locations:
             raise SceneError(
                 f"Locations need the Scene that they lie on, not {type(scene).__name__}: Locations(scene, xy)."
             )
-        self._set((scene,), np.zeros(len(xy), np.int64), xy)
+        self._set((scene,), np.zeros(len(xy), np.int64), xy, _areas(area, len(xy)))
 
-    def _set(self, scenes: tuple[Any, ...], scene_index: np.ndarray, xy: np.ndarray) -> None:
+    def _set(
+        self, scenes: tuple[Any, ...], scene_index: np.ndarray, xy: np.ndarray, area: np.ndarray | None = None
+    ) -> None:
         for array in (scene_index, xy):
             array.flags.writeable = False
         self.scenes, self.scene_index, self.xy = scenes, scene_index, xy
+        if area is not None:  # without areas the state, and what joblib makes of it, is that of scenes and places
+            area.flags.writeable = False
+            self.area = area
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._set(**state)
 
     @classmethod
-    def _make(cls, scenes: tuple[Any, ...], scene_index: np.ndarray, xy: np.ndarray) -> Locations:
+    def _make(
+        cls, scenes: tuple[Any, ...], scene_index: np.ndarray, xy: np.ndarray, area: np.ndarray | None
+    ) -> Locations:
         new = cls.__new__(cls)
-        new._set(scenes, scene_index, xy)
+        new._set(scenes, scene_index, xy, area)
         return new
 
     @classmethod
@@ -91,7 +105,7 @@ class Locations:
         Returns
         -------
         Locations
-            Rows in the order given.
+            Rows in the order given; `area` is kept where each part has it.
 
         Examples
         --------
@@ -112,7 +126,9 @@ class Locations:
             scenes += [scene for scene in part.scenes if scene not in scenes]
             place = [scenes.index(scene) for scene in part.scenes]
             index.append(np.array(place, np.int64)[part.scene_index])
-        return cls._make(tuple(scenes), np.concatenate(index), np.concatenate([part.xy for part in parts]))
+        areas = [part.area for part in parts if part.area is not None]
+        area = np.concatenate(areas) if len(areas) == len(parts) else None
+        return cls._make(tuple(scenes), np.concatenate(index), np.concatenate([part.xy for part in parts]), area)
 
     def map_scenes(self, function: Callable[[Any], Any]) -> Locations:
         """Put the same rows on other scenes.
@@ -126,7 +142,7 @@ class Locations:
         -------
         Locations
         """
-        return self._make(tuple(function(s) for s in self.scenes), self.scene_index, self.xy)
+        return self._make(tuple(function(s) for s in self.scenes), self.scene_index, self.xy, self.area)
 
     def patch_extent(self, patch_size: int) -> tuple[float, float]:
         """Width and height of a patch on the map, in the units of X: the largest over the scenes.
@@ -180,7 +196,8 @@ class Locations:
         if isinstance(key, tuple | Integral):
             return self.xy[key]
         key = np.arange(len(self))[key]
-        return self._make(self.scenes, self.scene_index[key], self.xy[key])
+        area = None if self.area is None else self.area[key]
+        return self._make(self.scenes, self.scene_index[key], self.xy[key], area)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.xy, dtype=dtype, copy=copy)
@@ -188,6 +205,18 @@ class Locations:
     def __repr__(self) -> str:
         scenes = "\n ".join(repr(s) for s in self.scenes)
         return f"<{len(self)} Locations on {len(self.scenes)} scene(s)\n {scenes}>"
+
+
+def _areas(area: Any, n_samples: int) -> np.ndarray | None:
+    if area is None:
+        return None
+    area = np.array(area, dtype=np.float64)
+    if area.shape != (n_samples,) or not (np.isfinite(area) & (area >= 0)).all():
+        raise SceneError(
+            f"area has shape {area.shape} and values {area.ravel()[:3]}; give for each of the {n_samples} rows the "
+            "square metres that it stands for, numbers from 0, or area=None."
+        )
+    return area
 
 
 def read_patches(X: Locations, patch_size: int) -> np.ndarray:

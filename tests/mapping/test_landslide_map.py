@@ -21,9 +21,9 @@ from sklandslide.exceptions import (
     SceneError,
     SceneReadError,
 )
+from sklandslide.geodata import covered_pixels, polygon_areas
 from sklandslide.geodata.grid import Window
 from sklandslide.geodata.scene import Scene
-from sklandslide.mapping.ground import covered_pixels, polygon_areas
 from sklandslide.mapping.landslide_map import LandslideMap
 from sklandslide.mapping.vectors import landslide_pixels
 from sklandslide.plots.imagery import background_image
@@ -305,7 +305,7 @@ class TestAreaScores:
 class TestCoverage:
     @pytest.mark.parametrize("block", [1 << 20, 64])
     def test_shares_are_those_of_each_pixel_cut_with_the_polygons(self, noisy, monkeypatch, block):
-        monkeypatch.setattr("sklandslide.mapping.ground._BLOCK", block)
+        monkeypatch.setattr("sklandslide.geodata.ground._BLOCK", block)
         landslides = random_landslides(noisy, seed=1)
         found = np.zeros(noisy.grid.shape)
         np.add.at(found.ravel(), *covered_pixels(landslides, noisy.grid))

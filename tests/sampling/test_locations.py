@@ -203,6 +203,34 @@ def test_pickling_keeps_rows_and_scenes(X):
     assert joblib.hash(X[::-1]) != joblib.hash(X)
 
 
+def test_areas_go_with_their_rows():
+    scenes = [noise_scene(seed=i) for i in range(2)]
+    X, more = (Locations(s, [[i, i] for i in range(5)], np.arange(5.0) + 10 * k) for k, s in enumerate(scenes))
+    assert X.area.dtype == np.float64
+    assert Locations(scenes[0], [[0, 0]]).area is None
+    for key in ([3, 0], slice(None, None, -1), np.arange(5) % 2 == 0, ([1, 2], ...)):
+        assert X[key].area.tolist() == X[key].xy[:, 0].tolist()
+    assert _safe_indexing(X, [4, 2]).area.tolist() == [4, 2]
+    both = Locations.concatenate([X, more[:2]])
+    assert both.area.tolist() == [0, 1, 2, 3, 4, 10, 11]
+    assert Locations.concatenate([X, Locations(scenes[1], more.xy)]).area is None
+    assert both.map_scenes(lambda scene: scene).area.tolist() == both.area.tolist()
+    again = pickle.loads(pickle.dumps(both))
+    assert again.area.tolist() == both.area.tolist()
+    assert joblib.hash(again) == joblib.hash(both) != joblib.hash(Locations.concatenate([X, more[1:3]]))
+    for some in (X, X[1:], again):
+        with pytest.raises(ValueError, match="read-only"):
+            some.area[0] = 1
+    for area in ([1.0], [1, 2, 3, 4, -1], [1, 2, 3, 4, np.nan], np.ones((5, 1))):
+        with pytest.raises(SceneError, match=r"area has shape .*each of the 5 rows"):
+            Locations(scenes[0], X.xy, area)
+
+
+def test_locations_without_areas_are_what_they_were():
+    X = Locations(noise_scene(), [[1, 2], [3, 4]])
+    assert set(vars(X)) == set(vars(X[:1])) == {"scenes", "scene_index", "xy"}
+
+
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS.keys())
 def test_patch_extent_holds_a_patch(transform):
     scene = noise_scene((9, 9), transform=transform)

@@ -4,6 +4,7 @@ import logging
 
 import geopandas
 import numpy as np
+import pyproj
 import pytest
 import rasterio.transform
 import shapely
@@ -165,6 +166,32 @@ def test_geographic_scene():
     inside = [boxes[0 if label else 1].contains(Point(p)) for p, label in zip(X.xy, y, strict=True)]
     assert len(inside) > 50
     assert all(inside)
+
+
+@pytest.mark.parametrize("options", [{}, {"balance": True}, {"max_per_polygon": 2}], ids=str)
+def test_areas_add_up_to_the_ground(options):
+    slides = [pixels(40, 40, 75, 90), pixels(60, 80, 90, 100), pixels(-30, 10, 20, 30), pixels(900, 900, 940, 940)]
+    polygons = frame(slides, [pixels(100, 30, 160, 80)])
+    with pytest.warns(SamplingWarning):
+        X, y, groups = sample_polygons(scene_with(), polygons, patch_size=9, random_state=0, **options)
+    covered = shapely.union_all(slides).intersection(pixels(0, 0, *SHAPE)).area
+    assert X.area[y == 1].sum() == pytest.approx(covered, rel=1e-3)
+    assert X.area.sum() == pytest.approx(SHAPE[0] * SHAPE[1] * 100, rel=1e-3)
+    assert len(np.unique(X.area[y == 0])) == 1
+    one, other = (X.area[groups == name].sum() for name in ("p0", "p1"))
+    assert one / other == pytest.approx(slides[0].area / slides[1].area, rel=1e-6)
+
+
+@pytest.mark.parametrize("crs", [4326, 2263])  # degrees; feet
+def test_areas_are_those_on_the_ground(crs):
+    x, y = pyproj.Transformer.from_crs(4326, crs, always_xy=True).transform(-73.95, 40.72)
+    step = 5e-4 if crs == 4326 else 50
+    scene = scene_with(crs=crs, transform=Affine(step, 0, x, 0, -step, y))
+    boxes = [box(x + step * c, y - step * (c + 60), x + step * (c + 30), y - step * c) for c in (20, 130)]
+    X, label, _ = sample_polygons(scene, frame(boxes[:1], boxes[1:], crs=crs), patch_size=9)
+    geographic = geopandas.GeoSeries([boxes[0], box(*scene.grid.bounds)], crs=crs).to_crs(4326)
+    wanted = [abs(pyproj.Geod(ellps="WGS84").geometry_area_perimeter(each)[0]) for each in geographic]
+    assert [X.area[label == 1].sum(), X.area.sum()] == pytest.approx(wanted, rel=2e-3)
 
 
 # ---- bad input ----

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..geodata import Grid, Window, square_metres_per_unit
+from .grid import Grid, Window
+from .terrain import square_metres_per_unit
 
 # Areas are summed in blocks of about this many pixels, to bound the memory.
 _BLOCK = 1 << 20
@@ -55,8 +56,29 @@ def covered_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.n
 
     Ground that lies on several polygons counts once.
     """
-    edges = _edges(_apart(geometries), grid)
     pixels, shares = [np.empty(0, np.int64)], [np.empty(0)]
+    for window, covered in _covered_windows(geometries, grid):
+        rows, cols = np.nonzero(covered > _ROUNDING)
+        pixels.append((rows + window.row_off) * grid.shape[1] + cols + window.col_off)
+        shares.append(covered[rows, cols])
+    return np.concatenate(pixels), np.concatenate(shares)
+
+
+def covered_area(geometries: np.ndarray, grid: Grid) -> float:
+    """Square metres on the ground of what polygons cover of a grid; what lies on several counts once."""
+    return float(
+        sum((cover * _block_areas(grid, window)).sum() for window, cover in _covered_windows(geometries, grid))
+    )
+
+
+def grid_area(grid: Grid) -> float:
+    """Square metres on the ground of a whole grid."""
+    return float(sum(_block_areas(grid, block).sum() for block in _row_blocks(grid)))
+
+
+def _covered_windows(geometries: np.ndarray, grid: Grid) -> Iterator[tuple[Window, np.ndarray]]:
+    """The parts of a grid that polygons reach, and what share of each pixel they cover."""
+    edges = _edges(_apart(geometries), grid)
     for block in _row_blocks(grid):
         here = edges[
             (edges[..., 0].max(axis=1) > block.row_off) & (edges[..., 0].min(axis=1) < block.row_off + block.height)
@@ -65,13 +87,9 @@ def covered_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.n
             continue
         first = max(int(np.floor(here[..., 1].min())), 0)
         last = min(int(np.ceil(here[..., 1].max())), grid.shape[1])
-        if last <= first:
-            continue
-        covered = _coverage(here, Window(block.row_off, first, block.height, last - first))
-        rows, cols = np.nonzero(covered > _ROUNDING)
-        pixels.append((rows + block.row_off) * grid.shape[1] + cols + first)
-        shares.append(covered[rows, cols])
-    return np.concatenate(pixels), np.concatenate(shares)
+        if last > first:
+            window = Window(block.row_off, first, block.height, last - first)
+            yield window, _coverage(here, window)
 
 
 def _apart(geometries: np.ndarray) -> np.ndarray:
