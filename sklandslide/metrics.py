@@ -25,6 +25,18 @@ __all__ = [
 ]
 
 
+def landslide_label(classes: Any) -> Any:
+    """Which of a classifier's classes is landslide: 1, True or ``"landslide"``; ValueError if none of them is there."""
+    labels = np.asarray(classes).tolist()
+    for label in (1, "landslide"):
+        if label in labels:
+            return label
+    raise ValueError(
+        f"None of 1, True and 'landslide' is among the classes {labels}, so it is unclear which are landslides. Label "
+        "them 1."
+    )
+
+
 def confusion_counts(truth: Any, predicted: Any, valid: Any = None) -> dict[str, int]:
     """Count true and false positives and negatives.
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import BaseCrossValidator, GroupKFold, StratifiedGr
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import type_of_target
 
+from .metrics import landslide_label
 from .sampling import Locations
 
 __all__ = ["SpatialBlockKFold", "map_scorer"]
@@ -282,20 +283,14 @@ class _MapScorer:
                 f"{self!r} weights samples by the ground that each stands for, and X carries no area. Take the X of "
                 "sample_polygons, or give it: Locations(scene, xy, area)."
             )
-        classes = list(estimator.classes_)
-        label = next((label for label in (1, "landslide") if label in classes), None)
-        if label is None:
-            raise ValueError(
-                f"None of 1, True and 'landslide' is among the classes {classes}, so it is unclear which are "
-                "landslides. Label them 1."
-            )
+        label = landslide_label(estimator.classes_)
         truth = np.asarray(y) == label
         if not truth.any():
             raise ValueError(
                 f"None of the {len(truth)} test samples is a landslide, so there is nothing to find. Use fewer folds, "
                 "or blocks over which landslides are spread evenly."
             )
-        probability = estimator.predict_proba(X)[:, classes.index(label)]
+        probability = estimator.predict_proba(X)[:, estimator.classes_ == label].ravel()
         if self.metric == "average_precision":
             return float(average_precision_score(truth, probability, sample_weight=area))
         precision, recall, _ = precision_recall_curve(truth, probability, sample_weight=area)
