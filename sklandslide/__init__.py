@@ -14,7 +14,7 @@ The house: a room is a folder or a file, and imports only rooms below it::
     exceptions, metrics, composites   values: errors, scores, what a band's name says
     geodata                           files and arrays -> values: Scene, Grid, inventories
     sampling                          polygons -> X, y, groups
-    model_selection                   X -> folds
+    model_selection                   X -> folds, and the score of a search
     features                          X -> patches: BandStacker, PatchSampler, Augmenter, the contract
     network                           patches -> probabilities: build_cnn, LandslideCNN
     plots                             values -> pictures
@@ -33,17 +33,19 @@ from .composites import COMPOSITES
 from .datasets import make_scene
 from .features import Augmenter, BandStacker, LocalChange, PatchSampler
 from .geodata import Scene
-from .mapping import LandslideMap, SlidingWindowPredictor
-from .model_selection import SpatialBlockKFold
+from .mapping import LandslideMap, SlidingWindowPredictor, cross_val_map
+from .model_selection import SpatialBlockKFold, map_scorer
 from .network import LandslideCNN, build_cnn
 from .persistence import export_onnx, load_model, model_card, save_model
-from .plots import PatchSizeDisplay
+from .plots import AreaPrecisionRecallDisplay, FROCDisplay, PatchSizeDisplay
 from .sampling import Locations, sample_polygons
 
 __all__ = [
     "COMPOSITES",
+    "AreaPrecisionRecallDisplay",
     "Augmenter",
     "BandStacker",
+    "FROCDisplay",
     "LandslideCNN",
     "LandslideMap",
     "LocalChange",
@@ -55,9 +57,11 @@ __all__ = [
     "SpatialBlockKFold",
     "__version__",
     "build_cnn",
+    "cross_val_map",
     "export_onnx",
     "load_model",
     "make_scene",
+    "map_scorer",
     "model_card",
     "sample_polygons",
     "save_model",

@@ -11,15 +11,30 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "area_precision_recall",
+    "area_reliability",
     "area_scores",
     "confusion_counts",
     "confusion_scores",
     "false_alarm_areas",
+    "froc_curve",
     "hits_by_size",
     "landslide_hits",
     "map_scores",
     "on_map_and_hit",
 ]
+
+
+def landslide_label(classes: Any) -> Any:
+    """Which of a classifier's classes is landslide: 1, True or ``"landslide"``; ValueError if none of them is there."""
+    labels = np.asarray(classes).tolist()
+    for label in (1, "landslide"):
+        if label in labels:
+            return label
+    raise ValueError(
+        f"None of 1, True and 'landslide' is among the classes {labels}, so it is unclear which are landslides. Label "
+        "them 1."
+    )
 
 
 def confusion_counts(truth: Any, predicted: Any, valid: Any = None) -> dict[str, int]:
@@ -232,4 +247,141 @@ def map_scores(
         "n_false_alarms": n_false_alarms,
         "valid_km2": float(valid_km2),
         **counts,
+    }
+
+
+def froc_curve(
+    probability: Any, pixels: Any, owners: Any, n_landslides: int, *, valid_km2: float, thresholds: Any = None
+) -> dict[str, np.ndarray]:
+    """Free-response ROC: landslides hit against false alarms per km2, by threshold.
+
+    Parameters
+    ----------
+    probability : array-like of float, shape (rows, cols)
+        NaN is no part of the valid map.
+    pixels, owners, n_landslides
+        As in `landslide_hits`.
+    valid_km2 : float
+        Ground area of the valid pixels.
+    thresholds : array-like of float, shape (n_thresholds,), default=None
+        By default about a hundred values of the map, such that the red area grows by the same factor from each to the
+        next: from one pixel in ten thousand to the whole map.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_thresholds,)
+        ``threshold`` (falling, float32), ``n_hit``, ``hit_rate`` (NaN without a landslide on the valid map),
+        ``n_false_alarms`` and ``false_alarms_per_km2``: what `map_scores` gives with ``predicted = probability >=
+        threshold``.
+
+    Notes
+    -----
+    The hit rate never falls as the threshold does. False alarms rise, and fall again where red areas grow together:
+    in a map that is red all over there is one area, which lies on a landslide.
+
+    References
+    ----------
+    P. C. Bunch, J. F. Hamilton, G. K. Sanderson, A. H. Simmons, "A free response approach to the measurement and
+    characterization of radiographic observer performance", Proceedings of SPIE 127, 1977.
+
+    Examples
+    --------
+    Landslide 0 has the first pixel; the other red areas are false alarms:
+
+    >>> from sklandslide.metrics import froc_curve
+    >>> curve = froc_curve([[0.6, 0.1, 0.9, 0.1, 0.5]], [0], [0], 1, valid_km2=2.0, thresholds=[0.9, 0.6, 0.5, 0.1])
+    >>> curve["hit_rate"].tolist(), curve["false_alarms_per_km2"].tolist()
+    ([0.0, 1.0, 1.0, 1.0], [0.5, 0.5, 1.0, 0.0])
+    """
+    probability = np.asarray(probability, np.float32)
+    pixels, owners = np.asarray(pixels, np.int64), np.asarray(owners, np.int64)
+    values = probability[~np.isnan(probability)]
+    limits = _spread_thresholds(values) if thresholds is None else np.asarray(thresholds, np.float32)
+    limits = np.sort(limits)[::-1]
+    highest = np.full(n_landslides, -np.inf, np.float32)
+    np.fmax.at(highest, owners, probability.ravel()[pixels])
+    on_map = highest > -np.inf
+    n_hit = (highest[on_map] >= limits[:, None]).sum(axis=1)
+    truth = np.zeros(probability.shape, bool)
+    truth.flat[pixels] = True
+    alarms = np.array([false_alarm_areas(truth, probability >= limit) for limit in limits], np.int64)
+    return {
+        "threshold": limits,
+        "n_hit": n_hit,
+        "hit_rate": n_hit / on_map.sum() if on_map.any() else np.full(len(limits), np.nan),
+        "n_false_alarms": alarms,
+        "false_alarms_per_km2": alarms / valid_km2,
+    }
+
+
+def _spread_thresholds(values: np.ndarray) -> np.ndarray:
+    """About a hundred of a map's values, at red shares in equal ratios."""
+    shares = np.geomspace(min(1e-4, 1 / max(len(values), 1)), 1, 100)
+    return np.unique(np.quantile(values, 1 - shares, method="higher")) if len(values) else values
+
+
+def area_precision_recall(
+    probability: Any, ground_m2: Any, landslide_m2: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Precision and recall of ground area by threshold, and their average precision.
+
+    Each pixel counts with its area, and as landslide with exactly the part of it that lies on one.
+
+    Parameters
+    ----------
+    probability, ground_m2, landslide_m2 : array-like of float, shape (n_pixels,)
+        Of each valid pixel; its area on the ground, and how much of that is landslide.
+
+    Returns
+    -------
+    precision, recall, threshold : ndarray of shape (n_thresholds,)
+        With rising thresholds, values of the map: `area_precision` and `area_recall` of `area_scores` where pixels with
+        at least the threshold are red. Thresholds that change nothing but precision, between others, are left out.
+    average_precision : float
+        Sum over thresholds of precision times the gain in recall, as scikit-learn's ``average_precision_score``.
+
+    Examples
+    --------
+    >>> from sklandslide.metrics import area_precision_recall
+    >>> precision, recall, threshold, ap = area_precision_recall([0.9, 0.6, 0.2], [400, 400, 400], [300, 100, 0])
+    >>> precision.round(3).tolist(), recall.tolist(), round(ap, 4)
+    ([0.333, 0.5, 0.75], [1.0, 1.0, 0.75], 0.6875)
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    probability, ground, slides = np.asarray(probability), np.asarray(ground_m2), np.asarray(landslide_m2)
+    covered = np.flatnonzero(slides > 0)
+    truth = np.repeat([0, 1], [len(probability), len(covered)])
+    score = np.concatenate([probability, probability[covered]])
+    weight = np.concatenate([np.maximum(ground - slides, 0), slides[covered]])
+    precision, recall, threshold = precision_recall_curve(truth, score, sample_weight=weight, drop_intermediate=True)
+    # the last point of scikit-learn's curve belongs to no threshold
+    return precision[:-1], recall[:-1], threshold, float(average_precision_score(truth, score, sample_weight=weight))
+
+
+def area_reliability(probability: Any, ground_m2: Any, landslide_m2: Any, n_bins: int = 10) -> dict[str, np.ndarray]:
+    """Mean probability and share of landslide by area, in bins of probability of equal width.
+
+    The arrays are those of `area_precision_recall`. Each array of the result has a value for each bin; ground of
+    probability 1 is in the last one. Without ground ``mean_probability`` and ``landslide_share`` are NaN.
+
+    Examples
+    --------
+    >>> from sklandslide.metrics import area_reliability
+    >>> bins = area_reliability([0.1, 0.3, 0.9], [400, 400, 400], [0, 100, 300], n_bins=2)
+    >>> bins["mean_probability"].tolist(), bins["landslide_share"].tolist()
+    ([0.2, 0.9], [0.125, 0.75])
+    """
+    probability, ground = np.asarray(probability, np.float64), np.asarray(ground_m2)
+    limits = np.linspace(0, 1, n_bins + 1)
+    bins = np.clip(np.searchsorted(limits, probability, side="right") - 1, 0, n_bins - 1)
+    total, mass, slides = (np.bincount(bins, w, n_bins) for w in (ground, ground * probability, landslide_m2))
+    with np.errstate(invalid="ignore"):
+        mean, share = mass / total, slides / total
+    return {
+        "probability_from": limits[:-1],
+        "probability_to": limits[1:],
+        "mean_probability": mean,
+        "landslide_share": share,
+        "ground_km2": total / 1e6,
     }

@@ -1,4 +1,4 @@
-"""SpatialBlockKFold: folds whose training and test patches share no pixel."""
+"""Folds whose training and test patches share no pixel, and a score of their test samples that is the map's."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
+from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.model_selection import BaseCrossValidator, GroupKFold, StratifiedGroupKFold
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import type_of_target
 
+from .metrics import landslide_label
 from .sampling import Locations
 
-__all__ = ["SpatialBlockKFold"]
+__all__ = ["SpatialBlockKFold", "map_scorer"]
+
+_METRICS = ("average_precision", "f1")
 
 
 class SpatialBlockKFold(BaseCrossValidator):
@@ -209,3 +213,85 @@ def _near(
         distance, _ = tree.query(coordinates[train[rows]] / buffer, p=np.inf, distance_upper_bound=1.0)
         near[rows] = distance < 1.0
     return near
+
+
+def map_scorer(metric: str = "average_precision") -> Any:
+    """Make a scorer that says of test samples how good the map would be, for the ``scoring`` of a search.
+
+    Samples are not the ground: landslides are half of them and a few hundredths of it, so accuracy on samples hardly
+    counts the false alarms that fill a map. Here each test sample counts with the ground that it stands for,
+    ``X.area``.
+
+    Parameters
+    ----------
+    metric : {"average_precision", "f1"}, default="average_precision"
+        Average precision of ground area, or the highest F1 of ground area of any threshold: a threshold is chosen
+        later, on the map. Average precision looks at all thresholds and so varies less from fold to fold.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y)`` gives a float, the higher the better. It raises a ValueError where X carries no
+        area, the classes hold none of 1, True and ``"landslide"``, or the samples hold no landslide.
+
+    Raises
+    ------
+    ValueError
+        If there is no such metric.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from sklandslide import BandStacker, PatchSampler, SpatialBlockKFold, make_scene, map_scorer, sample_polygons
+    >>> scene, polygons = make_scene(shape=(200, 200), random_state=0)
+    >>> X, y, groups = sample_polygons(scene, polygons, patch_size=[5, 9], random_state=0)
+    >>> spread = FunctionTransformer(np.std, kw_args={"axis": (1, 2)})
+    >>> pipe = make_pipeline(BandStacker("BAC"), PatchSampler(), spread, LogisticRegression())
+    >>> folds = SpatialBlockKFold(3, block_size=500, buffer=X.patch_extent(9), random_state=0)
+    >>> search = GridSearchCV(pipe, {"patchsampler__patch_size": [5, 9]}, cv=folds, scoring=map_scorer())
+    >>> search.fit(X, y, groups=groups).best_params_
+    {'patchsampler__patch_size': 9}
+    """
+    if metric not in _METRICS:
+        raise ValueError(f"metric={metric!r}: choose one of {_METRICS}.")
+    return _MapScorer(metric)
+
+
+class _MapScorer:
+    """What `map_scorer` makes: a value, which can be pickled, cloned and compared."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+
+    def __repr__(self) -> str:
+        return f"map_scorer({self.metric!r})"
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _MapScorer) and self.metric == other.metric
+
+    def __hash__(self) -> int:
+        return hash(self.metric)
+
+    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+        area = getattr(X, "area", None)
+        if area is None:
+            raise ValueError(
+                f"{self!r} weights samples by the ground that each stands for, and X carries no area. Take the X of "
+                "sample_polygons, or give it: Locations(scene, xy, area)."
+            )
+        label = landslide_label(estimator.classes_)
+        truth = np.asarray(y) == label
+        if not truth.any():
+            raise ValueError(
+                f"None of the {len(truth)} test samples is a landslide, so there is nothing to find. Use fewer folds, "
+                "or blocks over which landslides are spread evenly."
+            )
+        probability = estimator.predict_proba(X)[:, estimator.classes_ == label].ravel()
+        if self.metric == "average_precision":
+            return float(average_precision_score(truth, probability, sample_weight=area))
+        precision, recall, _ = precision_recall_curve(truth, probability, sample_weight=area)
+        return float((2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)).max())

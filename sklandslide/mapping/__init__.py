@@ -1,8 +1,17 @@
 """A pipeline and a scene in, a map out: the sliding window, and what people do with the result."""
 
-from .estimators import fitted_parts
+from .cross_val import cross_val_map
+from .estimators import bare, fitted_parts, threshold_of
 from .landslide_map import LandslideMap
 from .predictor import SlidingWindowPredictor
 from .writer import check_output
 
-__all__ = ["LandslideMap", "SlidingWindowPredictor", "check_output", "fitted_parts"]
+__all__ = [
+    "LandslideMap",
+    "SlidingWindowPredictor",
+    "bare",
+    "check_output",
+    "cross_val_map",
+    "fitted_parts",
+    "threshold_of",
+]

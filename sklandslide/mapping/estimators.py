@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 
 from ..features import Augmenter, BandStacker, PatchSampler
 from ..network import LandslideCNN
 
 
+def bare(estimator: Any) -> Any:
+    """The estimator whose probabilities these are: found by a search, frozen, given a threshold."""
+    while True:
+        if isinstance(estimator, FixedThresholdClassifier | TunedThresholdClassifierCV):
+            inner = getattr(estimator, "estimator_", estimator.estimator)
+        elif isinstance(estimator, FrozenEstimator):
+            inner = estimator.estimator
+        else:
+            inner = getattr(estimator, "best_estimator_", estimator)
+        if inner is estimator:
+            return estimator
+        estimator = inner
+
+
 def own_pipeline(estimator: Any) -> Pipeline | None:
-    """The pipeline of this package's own steps that an estimator is, or that a search found."""
-    pipeline = getattr(estimator, "best_estimator_", estimator)
+    """The pipeline of this package's own steps that an estimator is, as `bare` finds it."""
+    pipeline = bare(estimator)
     if not isinstance(pipeline, Pipeline):
         return None
     kinds = [type(step) for _, step in pipeline.steps if step not in (None, "passthrough")]
@@ -23,6 +40,27 @@ def own_pipeline(estimator: Any) -> Pipeline | None:
     if kinds[:1] == [BandStacker]:
         kinds = kinds[1:]
     return pipeline if kinds == [PatchSampler, LandslideCNN] else None
+
+
+def threshold_of(estimator: Any, label: Any) -> float | None:
+    """The probability of a class from which an estimator predicts it, where one was chosen."""
+    if isinstance(estimator, Pipeline):
+        return threshold_of(estimator[-1], label)
+    if isinstance(estimator, FrozenEstimator):
+        return threshold_of(estimator.estimator, label)
+    if hasattr(estimator, "best_estimator_"):
+        return threshold_of(estimator.best_estimator_, label)
+    if (
+        not isinstance(estimator, FixedThresholdClassifier | TunedThresholdClassifierCV)
+        or estimator.response_method == "decision_function"
+    ):
+        return None
+    threshold = getattr(estimator, "best_threshold_", getattr(estimator, "threshold", "auto"))
+    positive = getattr(estimator, "pos_label", None)
+    positive = estimator.classes_[1] if positive is None else positive
+    if threshold == "auto" or positive != label:
+        return None
+    return float(np.clip(threshold, 0, 1))
 
 
 def fitted_parts(estimator: Any, kind: type) -> list[Any]:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geodata import beside, covered_pixels, ground_area, pixel_areas, polygon_areas, read_inventory
-from ..metrics import area_scores, hits_by_size, map_scores, on_map_and_hit
 from . import vectors
-from .probability import ProbabilityRaster
+from .scores import ScoredMap
 
 if TYPE_CHECKING:
     import geopandas
-    import pandas
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, repr=False)
-class LandslideMap(ProbabilityRaster):
+class LandslideMap(ScoredMap):
     """A map of landslide probability, as `SlidingWindowPredictor.predict_map` writes it.
 
     Made with `open`. An immutable value that holds a path and a grid but neither pixels nor an open file; it can be
@@ -38,6 +34,9 @@ class LandslideMap(ProbabilityRaster):
         Length of the window and distance between windows, in pixels of the scene; None if not recorded.
     positive : str or None
         The class whose probability this is; None if not recorded.
+    threshold : float or None
+        Probability from which the model says landslide, where one was chosen for it by scikit-learn's
+        ``FixedThresholdClassifier`` or ``TunedThresholdClassifierCV``; None if not recorded.
 
     References
     ----------
@@ -72,14 +71,14 @@ class LandslideMap(ProbabilityRaster):
     [1, 0, 0]
     """
 
-    def points(self, threshold: float = 0.5) -> geopandas.GeoDataFrame:
+    def points(self, threshold: float | None = None) -> geopandas.GeoDataFrame:
         """Give the paper's red points: centres of the windows predicted as landslide.
 
         Parameters
         ----------
-        threshold : float, default=0.5
+        threshold : float, default=None
             Windows with at least this probability, 0 to 1, are predicted as landslide. It is compared in float32, as
-            the map is stored.
+            the map is stored. By default the map's own (attribute ``threshold``), or 0.5 if it has none.
 
         Returns
         -------
@@ -95,12 +94,12 @@ class LandslideMap(ProbabilityRaster):
         """
         return vectors.red_points(self.grid, *self._red(threshold))
 
-    def polygons(self, threshold: float = 0.5) -> geopandas.GeoDataFrame:
+    def polygons(self, threshold: float | None = None) -> geopandas.GeoDataFrame:
         """Join the pixels predicted as landslide to connected areas.
 
         Parameters
         ----------
-        threshold : float, default=0.5
+        threshold : float, default=None
             As in `points`.
 
         Returns
@@ -122,137 +121,11 @@ class LandslideMap(ProbabilityRaster):
         """
         return vectors.red_polygons(self.grid, *self._red(threshold))
 
-    def score(
-        self,
-        inventory: Any,
-        *,
-        threshold: float = 0.5,
-        layer: str | None = None,
-        class_column: str | None = "class",
-        positive: Any = "landslide",
-    ) -> dict[str, float]:
-        """Compare the map with an inventory of landslides.
-
-        Parameters
-        ----------
-        inventory : path, geopandas.GeoDataFrame or object with ``__geo_interface__``
-            Polygons of all landslides on the map.
-        threshold : float, default=0.5
-            As in `points`.
-        layer : str or None, default=None
-            Layer of a file that has several.
-        class_column : str or None, default="class"
-            Column that holds the class; None takes every polygon as a landslide.
-        positive : object, default="landslide"
-            The class that is landslide; other polygons count as ground without landslide.
-
-        Returns
-        -------
-        dict of str to float
-            By pixel: ``precision``, share of the red points that lie on a landslide, tp / (tp + fp); ``recall``, share
-            of the landslides' pixels that are red, tp / (tp + fn); ``accuracy``, (tp + tn) / (tp + fp + tn + fn);
-            ``f1``, 2 tp / (2 tp + fp + fn); the counts ``n_points`` (red points), ``tp``, ``fp``, ``fn`` and ``tn``.
-
-            By landslide: ``hit_rate``, share of landslides with at least one red point, n_hit / n_landslides; the
-            counts ``n_landslides`` (on the valid map), ``n_hit`` and ``n_outside`` (off it, counted nowhere else).
-
-            By false alarm, a connected red area without a pixel on a landslide: ``false_alarms_per_km2``,
-            n_false_alarms / valid_km2; ``n_false_alarms``; ``valid_km2``, area of the valid map.
-
-            By area on the ground: ``area_precision``, share of the red area that lies on landslides, hit_km2 / red_km2;
-            ``area_recall``, share of the landslides' area that is red, hit_km2 / landslide_km2; ``red_km2``, area of
-            all red pixels; ``landslide_km2``, area of the landslides on valid pixels, ground on several landslides
-            counted once; ``hit_km2``, area of the intersection of both.
-
-            A share of nothing (0 / 0) is NaN.
-
-        Raises
-        ------
-        InventoryError, SceneReadError
-            If the inventory has no usable polygons, as in `sample_polygons`; if the map cannot be read.
-        ValueError
-            If the threshold is not a number from 0 to 1.
-
-        Notes
-        -----
-        A pixel lies on a landslide if its centre does. A landslide too small to hold a centre is given the one pixel
-        that holds its representative point, so that it can be found. Nodata pixels count nowhere. Areas do not go by
-        centres: of each pixel the share within the polygons is exact, and a landslide counts with the part that lies on
-        valid pixels.
-
-        Where windows overlap, pixels are not independent, and a landslide seen at a window's edge makes red points off
-        it: ``precision`` is lower than on a test set of patches as in the paper's Table 3.
-
-        References
-        ----------
-        Nava et al. (2021), equations (4) to (6) for accuracy, precision and recall.
-        """
-        probability, red = self._red(threshold)
-        valid = ~np.isnan(probability)
-        geometries = self._landslides(inventory, layer, class_column, positive)
-        pixels, owners = vectors.landslide_pixels(geometries, self.grid)
-        on_map, _ = on_map_and_hit(pixels, owners, len(geometries), red, valid)
-        covered, share = covered_pixels(geometries[on_map], self.grid)
-        share = share * pixel_areas(self.grid, covered)
-        valid_m2 = ground_area(self.grid, valid, 1)[1]
-        areas = area_scores(
-            red_m2=float(ground_area(self.grid, red, 1)[1]),
-            landslide_m2=float(share[valid.ravel()[covered]].sum()),
-            both_m2=float(share[red.ravel()[covered]].sum()),
-        )
-        by_count = map_scores(pixels, owners, len(geometries), predicted=red, valid=valid, valid_km2=valid_m2 / 1e6)
-        return {**by_count, **areas}
-
-    def hit_rates(
-        self,
-        inventory: Any,
-        *,
-        edges: Sequence[float] = (1_000, 10_000),
-        threshold: float = 0.5,
-        layer: str | None = None,
-        class_column: str | None = "class",
-        positive: Any = "landslide",
-    ) -> pandas.DataFrame:
-        """Share of landslides hit, by their size.
-
-        Parameters
-        ----------
-        inventory, threshold, layer, class_column, positive
-            As in `score`.
-        edges : sequence of float, default=(1000, 10000)
-            Limits between the size classes in square metres on the ground, larger than 0 and increasing; below the
-            first and above the last there is a class each. The area is that of the whole polygon, also where it reaches
-            beyond the valid map.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row for each class, from small to large: ``area_from_m2`` and ``area_to_m2`` (the limits; a landslide of
-            exactly a limit's area is in the class above it, and the last is infinite), ``n_landslides``, ``n_hit`` and
-            ``hit_rate``, n_hit / n_landslides (NaN for a class without landslides). Landslides and hits are those of
-            `score`, and add up to its counts: landslides off the valid map are in no class.
-
-        Raises
-        ------
-        ValueError
-            If the edges are not increasing numbers larger than 0, or as in `points`.
-        InventoryError, SceneReadError
-            As in `score`.
-        """
-        import pandas
-
-        probability, red = self._red(threshold)
-        geometries = self._landslides(inventory, layer, class_column, positive)
-        pixels, owners = vectors.landslide_pixels(geometries, self.grid)
-        on_map, hit = on_map_and_hit(pixels, owners, len(geometries), red, ~np.isnan(probability))
-        areas = polygon_areas(geometries, self.grid)
-        return pandas.DataFrame(hits_by_size(areas, on_map, hit, edges))
-
     def to_gpkg(
         self,
         path: str | os.PathLike[str],
         *,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         inventory: Any = None,
         layer: str | None = None,
         class_column: str | None = "class",
@@ -267,7 +140,7 @@ class LandslideMap(ProbabilityRaster):
         ----------
         path : path
             Output, ending in ``.gpkg``.
-        threshold : float, default=0.5
+        threshold : float, default=None
             As in `points`.
         inventory, layer, class_column, positive
             As in `score`. If given, its landslides are written as a third layer, ``inventory``.
@@ -312,7 +185,7 @@ class LandslideMap(ProbabilityRaster):
         *,
         background: Any = None,
         inventory: Any = None,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         layer: str | None = None,
         class_column: str | None = "class",
         positive: Any = "landslide",
@@ -332,7 +205,7 @@ class LandslideMap(ProbabilityRaster):
             composite named, one or three; for None the probability itself in grey.
         inventory, layer, class_column, positive
             As in `score`; the landslides are outlined.
-        threshold : float, default=0.5
+        threshold : float, default=None
             As in `points`.
         palette : {"paper", "colorblind"}, default="paper"
             Red points and yellow inventory, or a pair that is told apart in every form of colour
@@ -378,10 +251,5 @@ class LandslideMap(ProbabilityRaster):
             width=width,
             north_arrow=north_arrow,
             ax=ax,
-            **{"margin": margin, "threshold": threshold, **options},
+            **{"margin": margin, "threshold": self._limit(threshold), **options},
         )
-
-    def _landslides(self, inventory: Any, layer: str | None, class_column: str | None, positive: Any) -> np.ndarray:
-        options = {"layer": layer, "class_column": class_column, "positive": positive}
-        read = read_inventory(inventory, self.grid.crs, id_column=None, **options)
-        return beside(read.geometries[read.labels == 1], self.grid)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..exceptions import NoValidDataError, SklandslideError
 from ..features import BandStacker, PatchSampler, patch_side, require_scene
-from .estimators import fitted_parts
+from .estimators import fitted_parts, threshold_of
 from .landslide_map import LandslideMap
 from .shared import SharedEngine, why_not_shared
 from .source import TileSource
@@ -35,7 +35,7 @@ class SlidingWindowPredictor(BaseEstimator):
     ----------
     estimator : estimator
         Fitted, taking `Locations` and offering `predict_proba`: a pipeline, or a search, calibration, ensemble or other
-        meta-estimator over pipelines.
+        meta-estimator over pipelines. The threshold of a ``FixedThresholdClassifier`` becomes the map's own.
     step : int, default=2
         Distance of windows in pixels; the paper's is 2.
     method : {"auto", "window", "shared"}, default="auto"
@@ -167,6 +167,8 @@ class SlidingWindowPredictor(BaseEstimator):
         layout = TileLayout(grid.shape, tile_side(self.step, engine.side))
         tags = {"VERSION": __version__, "PATCH_SIZE": patch_size, "STEP": self.step, "POSITIVE": label}
         tags |= {"ENGINE": engine.name}
+        if (threshold := threshold_of(self.estimator, label)) is not None:
+            tags["THRESHOLD"] = threshold
         with UnfinishedMap(path, layout, self._key(scene, engine, str(label))) as unfinished:
             self._compute(engine, TileSource(scene, task, layout), unfinished)
             made = unfinished.publish(grid, tags, overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ class ProbabilityRaster:
     patch_size: int | None
     step: int | None
     positive: str | None
+    threshold: float | None
     _band: FileBand
 
     @classmethod
@@ -65,6 +67,7 @@ class ProbabilityRaster:
             _whole_number(tags, "SKLANDSLIDE_PATCH_SIZE", band.path),
             _whole_number(tags, "SKLANDSLIDE_STEP", band.path),
             tags.get("SKLANDSLIDE_POSITIVE"),
+            _probability(tags, "SKLANDSLIDE_THRESHOLD", band.path),
             band,
         )
 
@@ -110,14 +113,21 @@ class ProbabilityRaster:
         crs = "no CRS" if self.grid.crs is None else self.grid.crs.to_string()
         return f"<{type(self).__name__} {self.grid.shape[0]} x {self.grid.shape[1]} pixels, {crs}, {self.path}>"
 
-    def _red(self, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Probability, and where it reaches the threshold; NaN never does."""
+    def _limit(self, threshold: float | None) -> float:
+        """A threshold, checked; where none is given the map's own, or 0.5."""
+        if threshold is None:
+            return 0.5 if self.threshold is None else self.threshold
         if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
             raise ValueError(f"threshold={threshold!r} is no number. Give a probability, 0 to 1.")
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold={threshold!r} is no probability. Give a number from 0 to 1.")
+        return float(threshold)
+
+    def _red(self, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
+        """Probability, and where it reaches the threshold; NaN never does."""
+        limit = np.float32(self._limit(threshold))
         probability = self.read()
-        return probability, probability >= np.float32(threshold)
+        return probability, probability >= limit
 
 
 def _whole_number(tags: dict[str, str], name: str, path: str) -> int | None:
@@ -129,3 +139,15 @@ def _whole_number(tags: dict[str, str], name: str, path: str) -> int | None:
             f"{path} has the tag {name}={text[:80]!r}; it records a number of pixels, 1 or more. Make the map again."
         )
     return int(text)
+
+
+def _probability(tags: dict[str, str], name: str, path: str) -> float | None:
+    text = tags.get(name)
+    if text is None:
+        return None
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise SceneReadError(
+        f"{path} has the tag {name}={text[:80]!r}; it records a probability, 0 to 1. Make the map again."
+    )

@@ -18,7 +18,7 @@ from .._version import __version__
 from ..features import AugmentedPatches, start_tensorflow
 from .build import build_cnn, without_optimizer
 from .state import packed, unpacked
-from .targets import checked_labels, combined_weights
+from .targets import checked_labels, combined_weights, prevalence_shift
 
 # Patches in one call of the network at predict time: large enough to fill the cores, small enough to bound memory.
 _PREDICT_BATCH = 1024
@@ -59,6 +59,10 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         Epochs without improvement before training stops. Only used with `early_stopping`.
     class_weight : dict, "balanced" or None, default=None
         Weights by class label, as in scikit-learn.
+    prevalence : float or None, default=None
+        Share of landslides (class 1, True or ``"landslide"``) on the ground that is mapped. The probabilities are then
+        right for it, though landslides be half of the training samples: after training, the odds are multiplied by
+        those of this share over those of the training share, in which weights count [2]_. None leaves them.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the order of samples, dropout, the validation split and, unless the `Augmenter` has its
         own, the augmentation. The same seed gives the same weights on the same machine, in one process or in the
@@ -89,7 +93,9 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
 
     References
     ----------
-    L. Nava, O. Monserrat, F. Catani, "Improving landslide detection on SAR data through deep learning", 2021.
+    .. [1] L. Nava, O. Monserrat, F. Catani, "Improving landslide detection on SAR data through deep learning", 2021.
+    .. [2] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the outputs of a classifier to new a priori
+       probabilities: a simple procedure", Neural Computation 14, 2002.
 
     Examples
     --------
@@ -116,6 +122,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "prevalence": [Interval(Real, 0, 1, closed="neither"), None],
         "random_state": ["random_state"],
         "memory": [None, str, HasMethods(["cache"])],
         "verbose": ["verbose"],
@@ -136,6 +143,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         class_weight: Any = None,
+        prevalence: float | None = None,
         random_state: Any = None,
         memory: Any = None,
         verbose: int = 0,
@@ -152,6 +160,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
+        self.prevalence = prevalence
         self.random_state = random_state
         self.memory = memory
         self.verbose = verbose
@@ -175,19 +184,22 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If X or y has NaN, another shape, or fewer than two classes, or `memory` is given without an integer
-            `random_state`.
+            `random_state`, or `prevalence` without a class 1, True or ``"landslide"``.
         """
         self._validate_params()
         ranges, seed = (X.ranges, X.seed) if isinstance(X, AugmentedPatches) else (None, None)
         patches = self._check_patches(X.patches if ranges is not None else X, reset=True)
         classes, codes = checked_labels(self, patches, y)
         weights = combined_weights(patches, classes, codes, self.class_weight, sample_weight)
+        shift = None if self.prevalence is None else prevalence_shift(classes, codes, weights, self.prevalence)
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=4)
         if seed is not None:
             seeds[2] = seed
         make = self._make if self.memory is None else self._make_or_recall
         self.model_, self.history_ = make(patches, codes, weights, len(classes), ranges, seeds)
+        if shift is not None:
+            self.model_.get_layer("probabilities").bias.assign_add(shift)
         self.classes_ = classes
         self.n_iter_ = len(self.history_["loss"])
         self.patch_shape_ = patches.shape[1:]
@@ -229,7 +241,8 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             )
         cached = check_memory(self.memory).cache(_made, ignore=["memory", "verbose"])
         versions = __version__, *(version(package) for package in ("tensorflow", "keras"))
-        network, history = cached(type(self), versions, *data, **self.get_params(deep=False))
+        # the prevalence changes what is made of the fit, and not the fit
+        network, history = cached(type(self), versions, *data, **{**self.get_params(deep=False), "prevalence": None})
         return unpacked(network), history
 
     def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out) -> dict[str, list[float]]:
@@ -337,7 +350,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__({"prevalence": None, **state})  # models of 0.2.0.dev0 have none
         if "model_" in state:
             self.model_ = unpacked(state["model_"])
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
 from sklearn.utils import assert_all_finite, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
+
+from ..metrics import landslide_label
 
 
 def checked_labels(classifier: Any, patches: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -38,3 +41,15 @@ def combined_weights(
     if class_weight is not None:
         weights = weights * compute_class_weight(class_weight, classes=classes, y=classes[codes])[codes]
     return weights.astype(np.float32)
+
+
+def prevalence_shift(
+    classes: np.ndarray, codes: np.ndarray, weights: np.ndarray | None, prevalence: float
+) -> np.ndarray:
+    """What to add to the network's last biases so that its probabilities are right at a stated share of landslides.
+
+    Trained on another share, it gives odds that are wrong by the ratio of the odds of both shares.
+    """
+    landslide = classes == landslide_label(classes)
+    share = np.average(landslide[codes], weights=weights)
+    return np.where(landslide, logit(prevalence) - logit(share), 0.0)

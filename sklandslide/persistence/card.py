@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..features import BandStacker, PatchSampler, size_text
-from ..mapping import fitted_parts
+from ..mapping import bare, fitted_parts, threshold_of
 from ..network import LandslideCNN
 from .saving import found_by, read_file, versions
 
@@ -180,13 +180,15 @@ def _simple(value: Any) -> Any:
 
 
 def _what(model: Any, contract: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    steps = getattr(model, "steps", None)
-    parts = " → ".join(type(step).__name__ for _, step in steps) if steps else type(model).__name__
-    return (
+    steps = getattr(bare(model), "steps", None)
+    parts = " → ".join(type(step).__name__ for _, step in steps) if steps else type(bare(model)).__name__
+    rows = (
         ("estimator", parts),
         ("takes", "map coordinates (Locations) on a scene" if contract["inputs"] else "patches or tables"),
         ("gives", f"a probability for each of the classes {_printed(contract['classes'])}"),
     )
+    chosen = [(label, threshold_of(model, label)) for label in contract["classes"]]
+    return rows + tuple((f"threshold of {_printed(label)}", _printed(t)) for label, t in chosen if t is not None)
 
 
 def _demands(contract: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -227,7 +229,7 @@ def _training(model: Any, classes: list[Any], search: dict[str, Any] | None) -> 
 
 def _parameters(model: Any) -> tuple[tuple[str, str], ...]:
     """The parameters, without the parts themselves."""
-    params = model.get_params()
+    params = bare(model).get_params()
     shown = (
         (k, v) for k, v in sorted(params.items()) if not hasattr(v, "get_params") and k.split("__")[-1] not in _PARTS
     )

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
 from ..exceptions import MissingPackageError, ModelFileError
-from ..mapping import check_output
+from ..mapping import bare, check_output
 from ..network import LandslideCNN, to_onnx
 from .card import contract_of
 from .saving import write_whole
@@ -28,7 +28,8 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
     Parameters
     ----------
     model : estimator
-        A fitted `LandslideCNN`, a pipeline of this package's steps that ends with one, or a search over such pipelines.
+        A fitted `LandslideCNN`, a pipeline of this package's steps that ends with one, or a search over such pipelines;
+        with a threshold or without.
     path : path
         Of the file, such as ``"model.onnx"``. It appears when it is complete.
     overwrite : bool, default=False
@@ -67,7 +68,7 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
     True
     """
     check_is_fitted(model)
-    model = getattr(model, "best_estimator_", model)
+    model = bare(model)
     cnn = _network_of(model)
     name = check_output(path, overwrite)
     contract = contract_of(model)

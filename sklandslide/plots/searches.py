@@ -40,7 +40,10 @@ def best_by_size(
 
 def score_label(scoring: Any) -> str:
     """Label for the axis of scores, from a scorer or its name."""
-    name = scoring if isinstance(scoring, str) else getattr(getattr(scoring, "_score_func", None), "__name__", "score")
+    name = scoring
+    if not isinstance(scoring, str):
+        ours = getattr(scoring, "metric", "score")  # of map_scorer
+        name = getattr(getattr(scoring, "_score_func", None), "__name__", ours)
     return name.replace("neg_", "negative ").replace("_", " ").capitalize()
 
 
