@@ -8,6 +8,7 @@ from .grid import Grid, Window, origins, tiles
 from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
+from .output import check_output, publish, written_beside
 from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
 from .terrain import metres_at_centre, metres_per_unit, per_map_unit, square_metres_per_unit
@@ -21,6 +22,7 @@ __all__ = [
     "SlopeBand",
     "Window",
     "beside",
+    "check_output",
     "evenly",
     "faults_of",
     "free_blocks",
@@ -30,10 +32,12 @@ __all__ = [
     "open_raster",
     "origins",
     "per_map_unit",
+    "publish",
     "read_inventory",
     "require_power",
     "square_metres_per_unit",
     "tiles",
+    "written_beside",
 ]
 
 # Pickled scenes name these classes by the room: files inside it may be moved.

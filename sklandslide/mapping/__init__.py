@@ -3,6 +3,5 @@
 from .estimators import fitted_parts
 from .landslide_map import LandslideMap
 from .predictor import SlidingWindowPredictor
-from .writer import check_output
 
-__all__ = ["LandslideMap", "SlidingWindowPredictor", "check_output", "fitted_parts"]
+__all__ = ["LandslideMap", "SlidingWindowPredictor", "fitted_parts"]

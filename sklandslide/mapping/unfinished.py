@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import SklandslideError
-from ..geodata import Grid
+from ..geodata import Grid, publish
 from .tiles import TileLayout
-from .writer import BLOCK, clear_errors, publish, write_geotiff
+from .writer import BLOCK, clear_errors, write_geotiff
 
 _log = logging.getLogger("sklandslide")
 

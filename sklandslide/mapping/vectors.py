@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..exceptions import SceneError
-from ..geodata import Grid, Window
+from ..geodata import Grid, Window, check_output, written_beside
 from .ground import ground_area
-from .writer import check_output
 
 if TYPE_CHECKING:
     import geopandas
@@ -87,21 +85,14 @@ def write_gpkg(
     path: str | os.PathLike[str], layers: Mapping[str, tuple[geopandas.GeoDataFrame, str]], overwrite: bool
 ) -> Path:
     """Write layers, (frame, geometry type) by name; the file appears complete or not at all."""
-    path = Path(path)
-    # GDAL wants the suffix, and os.replace is atomic only within one folder.
-    part = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.gpkg")
-    try:
-        with warnings.catch_warnings():
-            # A map without a CRS is the user's choice, made when the scene was built.
-            warnings.filterwarnings("ignore", "'crs' was not provided")
-            for name, (frame, kind) in layers.items():
-                options = {"geometry_type": kind, "promote_to_multi": kind.startswith("Multi")}
-                frame.to_file(part, layer=name, driver="GPKG", engine="pyogrio", **options)
-        check_gpkg(path, overwrite)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    # GDAL wants the suffix
+    with written_beside(path, overwrite, ".gpkg") as part, warnings.catch_warnings():
+        # A map without a CRS is the user's choice, made when the scene was built.
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        for name, (frame, kind) in layers.items():
+            options = {"geometry_type": kind, "promote_to_multi": kind.startswith("Multi")}
+            frame.to_file(part, layer=name, driver="GPKG", engine="pyogrio", **options)
+    return Path(path)
 
 
 def check_gpkg(path: Path, overwrite: bool) -> None:

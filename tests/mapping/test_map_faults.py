@@ -22,6 +22,7 @@ from scenes import UTM, random_scene
 
 from sklandslide import Scene, SlidingWindowPredictor
 from sklandslide.exceptions import OutputExistsError, SceneReadError, SklandslideError
+from sklandslide.geodata import output
 from sklandslide.mapping import tiles, unfinished, writer
 
 OLD = b"a file that had the name before"
@@ -34,7 +35,7 @@ def _small():
         patch.setattr(tiles, "_LARGEST", 32)
         patch.setattr(writer, "BLOCK", 32)
         patch.setattr(unfinished, "BLOCK", 32)
-        patch.setattr(writer, "os", Proxy(os, {"fsync": unsynced}))
+        patch.setattr(output, "os", Proxy(os, {"fsync": unsynced}))
         yield
 
 
