@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
@@ -16,8 +19,11 @@ from rasterio.windows import Window as RasterioWindow
 from ..exceptions import SklandslideError
 from ..geodata import Grid
 
-# Side of the GeoTIFF's blocks. Each is written once, row by row, so that equal maps are equal files.
+# Rows of the map that are written at a time.
 BLOCK = 256
+# Overviews average what is valid: they are probabilities too, of more ground.
+_COG = {"compress": "deflate", "predictor": "floating_point", "overview_predictor": "floating_point"}
+_COG |= {"blocksize": "512", "resampling": "average", "bigtiff": "if_safer"}
 
 
 @contextmanager
@@ -34,28 +40,49 @@ def clear_errors(path: str) -> Iterator[None]:
         ) from error
 
 
-def write_geotiff(path: str, grid: Grid, tags: Mapping[str, Any], rows: Iterable[np.ndarray]) -> bool:
-    """Write a tiled, compressed GeoTIFF of float32 with NaN for nodata; tell whether any value is valid.
+def write_geotiff(
+    path: str | os.PathLike[str], grid: Grid, tags: Mapping[str, Any], rows: Iterable[np.ndarray]
+) -> bool:
+    """Write a Cloud Optimised GeoTIFF of float32 with NaN for nodata; tell whether any value is valid.
 
-    `rows` come from the first to the last, `BLOCK` of them at a time. The file is read again and compared with them: a
-    disk that fills up while it is closed is not reported.
+    `rows` come from the first to the last, `BLOCK` of them at a time. The overviews stand before the map in the file,
+    so GDAL makes it of a plain one. It is read again and compared with the rows: a disk that fills up while a file is
+    closed is not reported.
     """
+    plain = f"{path}.plain"
     profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "nodata": np.nan, "bigtiff": "IF_SAFER"}
     profile |= {"height": grid.shape[0], "width": grid.shape[1], "crs": grid.crs, "transform": grid.transform}
-    profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "predictor": 3}
+    profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1}
     checksums, any_valid = [], False
-    with rasterio.open(path, "w", **profile) as file:
+    with rasterio.open(plain, "w", **profile) as file:
         file.set_band_description(1, "landslide probability")
         file.update_tags(**{f"SKLANDSLIDE_{name}": str(value) for name, value in tags.items()})
         for number, values in enumerate(rows):
+            # each block once, row by row, so that the file does not depend on what GDAL keeps in memory
             for col in range(0, values.shape[1], BLOCK):
                 block = values[:, col : col + BLOCK]
                 file.write(block, 1, window=RasterioWindow(col, number * BLOCK, block.shape[1], block.shape[0]))
             checksums.append(zlib.crc32(values.data))
             any_valid |= bool(np.isfinite(values).any())
-    with rasterio.open(path) as file:
-        for number, checksum in enumerate(checksums):
-            height = min(BLOCK, grid.shape[0] - number * BLOCK)
-            if zlib.crc32(file.read(1, window=RasterioWindow(0, number * BLOCK, grid.shape[1], height))) != checksum:
-                raise OSError(f"{path} is not what was written to it")
+    if any_valid:
+        rasterio.shutil.copy(plain, path, driver="COG", **_COG)
+        _check(path, checksums)
+    os.remove(plain)
     return any_valid
+
+
+def _check(path: str | os.PathLike[str], checksums: list[int]) -> None:
+    """Read a map and its overviews, and compare the map with what was to be written, `BLOCK` rows at a time."""
+    with rasterio.open(path) as file:
+        found = [zlib.crc32(rows.data) for rows in _rows_of(file)]
+        levels = len(file.overviews(1))
+    if found != checksums:
+        raise OSError(f"{path} is not what was written to it")
+    for level in range(levels):
+        with rasterio.open(path, overview_level=level) as file:
+            deque(_rows_of(file), maxlen=0)
+
+
+def _rows_of(file: Any) -> Iterator[np.ndarray]:
+    for row in range(0, file.height, BLOCK):
+        yield file.read(1, window=RasterioWindow(0, row, file.width, min(BLOCK, file.height - row)))
