@@ -11,7 +11,7 @@ from .opening import faults_of, open_raster
 from .output import check_output, publish, written_beside
 from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
-from .terrain import metres_at_centre, metres_per_unit, per_map_unit, square_metres_per_unit
+from .terrain import ground_metric, metres_at_centre, metres_per_unit, per_map_unit, square_metres_per_unit
 
 __all__ = [
     "ArrayBand",
@@ -26,6 +26,7 @@ __all__ = [
     "evenly",
     "faults_of",
     "free_blocks",
+    "ground_metric",
     "keeping_open",
     "metres_at_centre",
     "metres_per_unit",

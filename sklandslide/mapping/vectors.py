@@ -1,4 +1,4 @@
-"""A landslide map and an inventory as vectors: points, polygons, pixels, GeoPackage layers."""
+"""A landslide map and an inventory as vectors: points, pixels, GeoPackage layers, rows of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from ..exceptions import SceneError
 from ..geodata import Grid, Window, check_output, written_beside
-from .ground import ground_area
 
 if TYPE_CHECKING:
     import geopandas
@@ -25,30 +24,6 @@ def red_points(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopanda
     xy = grid.xy(*(np.argwhere(red).T + 0.5))
     points = geopandas.points_from_xy(xy[:, 0], xy[:, 1])
     return geopandas.GeoDataFrame({"probability": probability[red]}, geometry=points, crs=grid.crs)
-
-
-def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
-    """Outline connected red areas, with ``id``, mean ``probability`` and ``area_m2``."""
-    import geopandas
-    from rasterio.features import shapes
-    from scipy import ndimage
-    from shapely.geometry import shape
-
-    areas, n_areas = ndimage.label(red)
-    areas = areas.astype(np.int32, copy=False)
-    found = shapes(areas, mask=red, connectivity=4, transform=grid.transform)
-    outlines = {int(number): shape(outline) for outline, number in found}
-    pixels = np.bincount(areas[red], minlength=n_areas + 1)[1:]
-    total = np.bincount(areas[red], probability[red], n_areas + 1)[1:]
-    return geopandas.GeoDataFrame(
-        {
-            "id": np.arange(1, n_areas + 1),
-            "probability": total / pixels,
-            "area_m2": ground_area(grid, areas, n_areas)[1:],
-        },
-        geometry=[outlines[number] for number in range(1, n_areas + 1)],
-        crs=grid.crs,
-    )
 
 
 def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +67,21 @@ def write_gpkg(
         for name, (frame, kind) in layers.items():
             options = {"geometry_type": kind, "promote_to_multi": kind.startswith("Multi")}
             frame.to_file(part, layer=name, driver="GPKG", engine="pyogrio", **options)
+    return Path(path)
+
+
+def write_csv(path: str | os.PathLike[str], objects: geopandas.GeoDataFrame, overwrite: bool) -> Path:
+    """Write objects by rank with a place on each in WGS 84; the file appears complete or not at all."""
+    places = objects.geometry.representative_point().to_crs(4326)
+    table = objects.drop(columns="geometry")
+    # grids may reach across the meridian of 180 degrees
+    table.insert(1, "longitude", (places.x + 180) % 360 - 180)
+    table.insert(2, "latitude", places.y)
+    table.insert(0, "rank", table.pop("rank"))
+    digits = {"longitude": 6, "latitude": 6, "probability": 3, "probability_max": 3}
+    digits |= {"area_m2": 1, "length_m": 1, "slope": 1}
+    with written_beside(path, overwrite) as part:
+        table.sort_values("rank").round(digits).to_csv(part, index=False)
     return Path(path)
 
 
