@@ -298,7 +298,7 @@ MUTANTS = [
            "mapping/test_laws.py::test_a_file_that_appears_while_the_map_is_made_is_kept"),
     Mutant("scene-under-another-name-overwritten", "geodata/output.py", "if os.path.realpath(path) in {",
            "if path in {", "mapping/test_laws.py::test_a_scene_is_not_overwritten_under_any_name_of_its_file"),
-    Mutant("map-not-checked-before-its-name", "mapping/writer.py", "height))) != checksum:", "height))) is None:",
+    Mutant("map-not-checked-before-its-name", "mapping/writer.py", "if found != checksums:", "if found is None:",
            "mapping/test_map_faults.py::test_a_file_that_is_not_what_was_written_gets_no_name"),
     Mutant("name-before-the-bytes", "geodata/output.py", "        os.fsync(file.fileno())\n", "        pass\n",
            "mapping/test_laws.py::test_a_map_has_its_name_when_its_bytes_are_on_the_disk"),
