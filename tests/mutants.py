@@ -86,6 +86,7 @@ OTHERWISE = f"{RESTART}test_with_anything_else_it_starts_over_and_says_so"
 SCENE = "geodata/test_scene.py::"
 CONTRACT = "features/test_contract.py::"
 NEGATIVES = "sampling/test_negatives.py::"
+OBJECTS = "mapping/test_objects.py::"
 MODELS = "persistence/test_model_file_faults.py::"
 
 MUTANTS = [
@@ -312,19 +313,21 @@ MUTANTS = [
            f"{MAP}test_all_nodata_writes_no_file"),
     Mutant("tiles-lost-with-a-fault", "mapping/unfinished.py", "        if not self._finished:\n", "        if True:\n",
            f"{RESTART}test_goes_on_where_it_stopped_with_the_same_bytes"),
-    Mutant("existing-map-noticed-late", "mapping/writer.py", "    _require_free(path, overwrite)\n    return path",
+    Mutant("existing-map-noticed-late", "geodata/output.py", "    _require_free(path, overwrite)\n    return path",
            "    return path", "mapping/test_laws.py::test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain"),
-    Mutant("map-of-someone-else-replaced", "mapping/writer.py",
+    Mutant("map-of-someone-else-replaced", "geodata/output.py",
            "    _require_free(path, overwrite)  # another process may have made it since it was asked for\n", "",
            "mapping/test_laws.py::test_a_file_that_appears_while_the_map_is_made_is_kept"),
-    Mutant("scene-under-another-name-overwritten", "mapping/writer.py", "if os.path.realpath(path) in {",
+    Mutant("scene-under-another-name-overwritten", "geodata/output.py", "if os.path.realpath(path) in {",
            "if path in {", "mapping/test_laws.py::test_a_scene_is_not_overwritten_under_any_name_of_its_file"),
-    Mutant("map-not-checked-before-its-name", "mapping/writer.py", "height))) != checksum:", "height))) is None:",
+    Mutant("map-not-checked-before-its-name", "mapping/writer.py", "if found != checksums:", "if found is None:",
            "mapping/test_map_faults.py::test_a_file_that_is_not_what_was_written_gets_no_name"),
-    Mutant("name-before-the-bytes", "mapping/writer.py", "        os.fsync(file.fileno())\n", "        pass\n",
+    Mutant("name-before-the-bytes", "geodata/output.py", "        os.fsync(file.fileno())\n", "        pass\n",
            "mapping/test_laws.py::test_a_map_has_its_name_when_its_bytes_are_on_the_disk"),
     Mutant("map-blocks-transposed", "mapping/writer.py", "RasterioWindow(col, number * BLOCK,",
            "RasterioWindow(number * BLOCK, col,", "mapping/test_laws.py::test_a_map_of_several_blocks_is_written_as_it_is"),
+    Mutant("overviews-of-single-pixels", "mapping/writer.py", '"resampling": "average"', '"resampling": "nearest"',
+           "mapping/test_laws.py::test_overviews_average_the_valid_pixels_and_stand_before_the_map"),
     # ---- the predictor
     Mutant("first-class-mapped", "mapping/predictor.py", "return classes.index(label), label", "return 0, label",
            f"{MAP}test_the_landslide_class_is_mapped"),
@@ -372,6 +375,20 @@ MUTANTS = [
     Mutant("weights-no-part-of-the-share", "network/targets.py", "np.average(landslide[codes], weights=weights)",
            "np.average(landslide[codes])",
            "network/test_prevalence.py::test_odds_are_multiplied_by_the_ratio_of_both_shares"),
+    Mutant("geopackage-of-someone-else-replaced", "mapping/vectors.py", "written_beside(path, overwrite, \".gpkg\")",
+           "written_beside(path, True, \".gpkg\")", "mapping/test_landslide_map.py::TestGeoPackage"),
+    Mutant("longitudes-beyond-180", "mapping/vectors.py", "(places.x + 180) % 360 - 180", "places.x",
+           f"{OBJECTS}TestTable"),
+    Mutant("joined-by-the-pixels-middles", "mapping/objects.py", "y, x = max(by_row - 1, 0),", "y, x = by_row,",
+           f"{OBJECTS}test_areas_closer_than_the_distance_are_one_object_and_no_others"),
+    Mutant("ranked-by-size-alone", "mapping/objects.py", "np.argsort(-expected,", "np.argsort(-columns[\"area_m2\"],",
+           f"{OBJECTS}test_rank_is_by_expected_landslide_area"),
+    Mutant("small-objects-kept", "mapping/objects.py", "square_metres >= min_area_m2", "square_metres > 0",
+           f"{OBJECTS}test_small_objects_are_left_out_after_joining_and_the_others_stay_as_they_are"),
+    Mutant("width-for-length", "mapping/objects.py", "2, 0)).max(axis=1)", "2, 0)).min(axis=1)",
+           f"{OBJECTS}test_length_is_the_longer_side_of_the_smallest_rectangle_on_the_ground"),
+    Mutant("slopes-of-other-rows", "mapping/objects.py", "rows + part.row_off + 0.5", "rows + 0.5",
+           f"{OBJECTS}test_slope_is_the_mean_at_the_pixels_and_nan_where_none_is_known"),
     # ---- models as files
     Mutant("compressed-members-unpacked", "persistence/saving.py",
            "if any(member.compress_type != zipfile.ZIP_STORED for member in members):", "if False:",
@@ -401,8 +418,10 @@ MUTANTS = [
            f"{MODELS}test_the_network_is_of_the_numbers_that_build_cnn_takes"),
     Mutant("loaded-model-begins-its-map-anew", "mapping/workers.py", "            obj = obj.copy()\n", "            pass\n",
            "persistence/test_persistence.py::test_what_is_loaded_is_what_was_saved"),
-    Mutant("model-named-before-its-bytes", "persistence/saving.py", "            os.fsync(file.fileno())\n", "",
-           "persistence/test_persistence.py::test_a_model_has_its_name_when_its_bytes_are_on_the_disk"),
+    Mutant("file-in-the-way-told-as-a-full-disk", "persistence/saving.py",
+           "    except OutputExistsError:\n        raise\n", "",
+           "persistence/test_persistence.py::test_a_file_that_appears_while_the_model_is_written_is_kept"),
+
 ]  # fmt: skip
 
 

@@ -9,9 +9,16 @@ from .ground import covered_area, covered_pixels, ground_area, pixel_areas, poly
 from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
+from .output import check_output, publish, written_beside
 from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
-from .terrain import ground_metric_at, metres_at_centre, metres_per_unit, per_map_unit, square_metres_per_unit
+from .terrain import (
+    ground_metric_at,
+    metres_at_centre,
+    metres_per_unit,
+    per_map_unit,
+    square_metres_per_unit,
+)
 
 __all__ = [
     "ArrayBand",
@@ -22,6 +29,7 @@ __all__ = [
     "SlopeBand",
     "Window",
     "beside",
+    "check_output",
     "covered_area",
     "covered_pixels",
     "evenly",
@@ -37,10 +45,12 @@ __all__ = [
     "per_map_unit",
     "pixel_areas",
     "polygon_areas",
+    "publish",
     "read_inventory",
     "require_power",
     "square_metres_per_unit",
     "tiles",
+    "written_beside",
 ]
 
 # Pickled scenes name these classes by the room: files inside it may be moved.

@@ -4,13 +4,11 @@ from .cross_val import cross_val_map
 from .estimators import bare, fitted_parts, threshold_of
 from .landslide_map import LandslideMap
 from .predictor import SlidingWindowPredictor
-from .writer import check_output
 
 __all__ = [
     "LandslideMap",
     "SlidingWindowPredictor",
     "bare",
-    "check_output",
     "cross_val_map",
     "fitted_parts",
     "threshold_of",

@@ -15,11 +15,11 @@ from sklearn.model_selection import check_cv
 
 from ..exceptions import NoValidDataError, SceneError, SklandslideError
 from ..features import PatchSampler
-from ..geodata import Window
+from ..geodata import Window, check_output, publish
 from .estimators import fitted_parts
 from .landslide_map import LandslideMap
 from .predictor import SlidingWindowPredictor
-from .writer import BLOCK, check_output, clear_errors, publish, write_geotiff
+from .writer import BLOCK, clear_errors, write_geotiff
 
 _KEPT_TAGS = ("VERSION", "PATCH_SIZE", "STEP", "POSITIVE", "ENGINE")
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from . import vectors
-from .scores import ScoredMap
+from .vector_map import VectorMap
 
 if TYPE_CHECKING:
-    import geopandas
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, repr=False)
-class LandslideMap(ScoredMap):
+class LandslideMap(VectorMap):
     """A map of landslide probability, as `SlidingWindowPredictor.predict_map` writes it.
 
     Made with `open`. An immutable value that holds a path and a grid but neither pixels nor an open file; it can be
@@ -70,115 +64,6 @@ class LandslideMap(ScoredMap):
     >>> m.hit_rates(inventory, class_column=None)["n_hit"].tolist()
     [1, 0, 0]
     """
-
-    def points(self, threshold: float | None = None) -> geopandas.GeoDataFrame:
-        """Give the paper's red points: centres of the windows predicted as landslide.
-
-        Parameters
-        ----------
-        threshold : float, default=None
-            Windows with at least this probability, 0 to 1, are predicted as landslide. It is compared in float32, as
-            the map is stored. By default the map's own (attribute ``threshold``), or 0.5 if it has none.
-
-        Returns
-        -------
-        geopandas.GeoDataFrame
-            Column ``probability`` and points in the map's CRS, row by row from the map's first pixel.
-
-        Raises
-        ------
-        ValueError
-            If the threshold is not a number from 0 to 1.
-        SceneReadError
-            As in `read`.
-        """
-        return vectors.red_points(self.grid, *self._red(threshold))
-
-    def polygons(self, threshold: float | None = None) -> geopandas.GeoDataFrame:
-        """Join the pixels predicted as landslide to connected areas.
-
-        Parameters
-        ----------
-        threshold : float, default=None
-            As in `points`.
-
-        Returns
-        -------
-        geopandas.GeoDataFrame
-            A polygon for each area, in the map's CRS, with columns ``id`` (1 to n, in the order of the first pixel),
-            ``probability`` (mean over the pixels) and ``area_m2`` (square metres on the ground in any CRS; without one,
-            map units are taken as metres).
-
-        Raises
-        ------
-        ValueError, SceneReadError
-            As in `points`.
-
-        Notes
-        -----
-        Pixels that share an edge are connected; those that share only a corner are not: their union would not be a
-        valid polygon.
-        """
-        return vectors.red_polygons(self.grid, *self._red(threshold))
-
-    def to_gpkg(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        threshold: float | None = None,
-        inventory: Any = None,
-        layer: str | None = None,
-        class_column: str | None = "class",
-        positive: Any = "landslide",
-        overwrite: bool = False,
-    ) -> Path:
-        """Write a GeoPackage with the layers ``points`` and ``polygons``.
-
-        The file appears complete or not at all.
-
-        Parameters
-        ----------
-        path : path
-            Output, ending in ``.gpkg``.
-        threshold : float, default=None
-            As in `points`.
-        inventory, layer, class_column, positive
-            As in `score`. If given, its landslides are written as a third layer, ``inventory``.
-        overwrite : bool, default=False
-            Whether to replace an existing file.
-
-        Returns
-        -------
-        pathlib.Path
-            `path`.
-
-        Raises
-        ------
-        OutputExistsError
-            If the file exists and `overwrite` is False.
-        FileNotFoundError
-            If the folder does not exist.
-        ValueError
-            If `path` does not end in ``.gpkg``, or as in `points`.
-        InventoryError, SceneReadError
-            As in `score`.
-        """
-        import geopandas
-
-        vectors.check_gpkg(Path(path), overwrite)
-        layers = {
-            "points": (self.points(threshold), "Point"),
-            "polygons": (self.polygons(threshold), "Polygon"),
-        }
-        if inventory is not None:
-            geometries = self._landslides(inventory, layer, class_column, positive)
-            frame = geopandas.GeoDataFrame(
-                {"id": np.arange(1, len(geometries) + 1)},
-                geometry=list(geometries),
-                crs=self.grid.crs,
-            )
-            layers["inventory"] = frame, "MultiPolygon"
-        return vectors.write_gpkg(path, layers, overwrite)
 
     def plot(
         self,

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..exceptions import NoValidDataError, SklandslideError
 from ..features import BandStacker, PatchSampler, patch_side, require_scene
+from ..geodata import check_output
 from .estimators import fitted_parts, threshold_of
 from .landslide_map import LandslideMap
 from .shared import SharedEngine, why_not_shared
@@ -23,7 +24,6 @@ from .tiles import MapTask, TileLayout, tile_side
 from .unfinished import UnfinishedMap
 from .windows import WindowEngine
 from .workers import computed_tiles, digest_of
-from .writer import check_output
 
 _log = logging.getLogger("sklandslide")
 

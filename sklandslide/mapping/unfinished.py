@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import SklandslideError
-from ..geodata import Grid
+from ..geodata import Grid, publish
 from .tiles import TileLayout
-from .writer import BLOCK, clear_errors, publish, write_geotiff
+from .writer import BLOCK, clear_errors, write_geotiff
 
 _log = logging.getLogger("sklandslide")
 
@@ -99,7 +99,7 @@ class UnfinishedMap:
     def _begin(self) -> None:
         """Find the tiles that can be used."""
         for name in os.listdir(self.folder):
-            if name.endswith(".part"):  # left by a call that was ended
+            if ".part" in name:  # left by a call that was ended; GDAL adds to the name
                 os.remove(self._file(name))
         if not self._is_ours():
             self._write("key.json", json.dumps(self._key).encode())

@@ -1,9 +1,8 @@
-"""A landslide map and an inventory as vectors: points, polygons, pixels, GeoPackage layers."""
+"""A landslide map and an inventory as vectors: points, pixels, GeoPackage layers, rows of a table."""
 
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..exceptions import SceneError
-from ..geodata import Grid, Window, ground_area
-from .writer import check_output
+from ..geodata import Grid, Window, check_output, written_beside
 
 if TYPE_CHECKING:
     import geopandas
@@ -26,30 +24,6 @@ def red_points(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopanda
     xy = grid.xy(*(np.argwhere(red).T + 0.5))
     points = geopandas.points_from_xy(xy[:, 0], xy[:, 1])
     return geopandas.GeoDataFrame({"probability": probability[red]}, geometry=points, crs=grid.crs)
-
-
-def red_polygons(grid: Grid, probability: np.ndarray, red: np.ndarray) -> geopandas.GeoDataFrame:
-    """Outline connected red areas, with ``id``, mean ``probability`` and ``area_m2``."""
-    import geopandas
-    from rasterio.features import shapes
-    from scipy import ndimage
-    from shapely.geometry import shape
-
-    areas, n_areas = ndimage.label(red)
-    areas = areas.astype(np.int32, copy=False)
-    found = shapes(areas, mask=red, connectivity=4, transform=grid.transform)
-    outlines = {int(number): shape(outline) for outline, number in found}
-    pixels = np.bincount(areas[red], minlength=n_areas + 1)[1:]
-    total = np.bincount(areas[red], probability[red], n_areas + 1)[1:]
-    return geopandas.GeoDataFrame(
-        {
-            "id": np.arange(1, n_areas + 1),
-            "probability": total / pixels,
-            "area_m2": ground_area(grid, areas, n_areas)[1:],
-        },
-        geometry=[outlines[number] for number in range(1, n_areas + 1)],
-        crs=grid.crs,
-    )
 
 
 def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -86,21 +60,29 @@ def write_gpkg(
     path: str | os.PathLike[str], layers: Mapping[str, tuple[geopandas.GeoDataFrame, str]], overwrite: bool
 ) -> Path:
     """Write layers, (frame, geometry type) by name; the file appears complete or not at all."""
-    path = Path(path)
-    # GDAL wants the suffix, and os.replace is atomic only within one folder.
-    part = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.gpkg")
-    try:
-        with warnings.catch_warnings():
-            # A map without a CRS is the user's choice, made when the scene was built.
-            warnings.filterwarnings("ignore", "'crs' was not provided")
-            for name, (frame, kind) in layers.items():
-                options = {"geometry_type": kind, "promote_to_multi": kind.startswith("Multi")}
-                frame.to_file(part, layer=name, driver="GPKG", engine="pyogrio", **options)
-        check_gpkg(path, overwrite)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    # GDAL wants the suffix
+    with written_beside(path, overwrite, ".gpkg") as part, warnings.catch_warnings():
+        # A map without a CRS is the user's choice, made when the scene was built.
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        for name, (frame, kind) in layers.items():
+            options = {"geometry_type": kind, "promote_to_multi": kind.startswith("Multi")}
+            frame.to_file(part, layer=name, driver="GPKG", engine="pyogrio", **options)
+    return Path(path)
+
+
+def write_csv(path: str | os.PathLike[str], objects: geopandas.GeoDataFrame, overwrite: bool) -> Path:
+    """Write objects by rank with a place on each in WGS 84; the file appears complete or not at all."""
+    places = objects.geometry.representative_point().to_crs(4326)
+    table = objects.drop(columns="geometry")
+    # grids may reach across the meridian of 180 degrees
+    table.insert(1, "longitude", (places.x + 180) % 360 - 180)
+    table.insert(2, "latitude", places.y)
+    table.insert(0, "rank", table.pop("rank"))
+    digits = {"longitude": 6, "latitude": 6, "probability": 3, "probability_max": 3}
+    digits |= {"area_m2": 1, "length_m": 1, "slope": 1}
+    with written_beside(path, overwrite) as part:
+        table.sort_values("rank").round(digits).to_csv(part, index=False)
+    return Path(path)
 
 
 def check_gpkg(path: Path, overwrite: bool) -> None:

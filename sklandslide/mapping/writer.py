@@ -4,52 +4,26 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from ..exceptions import OutputExistsError, OutputFolderError, SceneError, SklandslideError
+from ..exceptions import SklandslideError
 from ..geodata import Grid
 
-# Side of the GeoTIFF's blocks. Each is written once, row by row, so that equal maps are equal files.
+# Rows of the map that are written at a time.
 BLOCK = 256
-# What GDAL reads together with a raster, and would apply to whatever raster comes to have that name.
-_SIDE_FILES = (".msk", ".ovr", ".aux.xml")
-
-
-def check_output(path: Any, overwrite: bool, inputs: tuple[str, ...] = ()) -> str:
-    """Return the absolute path of an output file, or say why it cannot be written.
-
-    `inputs` are files that must not be overwritten, nor what belongs to them.
-    """
-    path = os.path.abspath(os.fspath(path))
-    folder = os.path.dirname(path)
-    if not os.path.isdir(folder):
-        raise OutputFolderError(f"The folder {folder} does not exist, so {path} cannot be written. Create it first.")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise OutputExistsError(f"{path} is a folder or a device; the output needs a file name. Choose another name.")
-    if os.path.realpath(path) in {os.path.realpath(p + end) for p in inputs for end in ("", *_SIDE_FILES)}:
-        raise SceneError(
-            f"{path} is one of the scene's own rasters; writing the map there would destroy it. Choose another name."
-        )
-    _require_free(path, overwrite)
-    return path
-
-
-def _require_free(path: str, overwrite: bool) -> None:
-    """Refuse to replace a file, or what GDAL would take for a part of the new one, unless that is wanted."""
-    found = [path + end for end in ("", *_SIDE_FILES) if os.path.lexists(path + end)]
-    if found and not overwrite:
-        raise OutputExistsError(
-            f"{found[0]} exists. Pass overwrite=True to replace it, with all that belongs to the file of that name, or "
-            "choose another name. Finished tiles of a map are kept."
-        )
+# Overviews average what is valid: they are probabilities too, of more ground.
+_COG = {"compress": "deflate", "predictor": "floating_point", "overview_predictor": "floating_point"}
+_COG |= {"blocksize": "512", "resampling": "average", "bigtiff": "if_safer"}
 
 
 @contextmanager
@@ -66,39 +40,49 @@ def clear_errors(path: str) -> Iterator[None]:
         ) from error
 
 
-def write_geotiff(path: str, grid: Grid, tags: Mapping[str, Any], rows: Iterable[np.ndarray]) -> bool:
-    """Write a tiled, compressed GeoTIFF of float32 with NaN for nodata; tell whether any value is valid.
+def write_geotiff(
+    path: str | os.PathLike[str], grid: Grid, tags: Mapping[str, Any], rows: Iterable[np.ndarray]
+) -> bool:
+    """Write a Cloud Optimised GeoTIFF of float32 with NaN for nodata; tell whether any value is valid.
 
-    `rows` come from the first to the last, `BLOCK` of them at a time. The file is read again and compared with them: a
-    disk that fills up while it is closed is not reported.
+    `rows` come from the first to the last, `BLOCK` of them at a time. The overviews stand before the map in the file,
+    so GDAL makes it of a plain one. It is read again and compared with the rows: a disk that fills up while a file is
+    closed is not reported.
     """
+    plain = f"{path}.plain"
     profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "nodata": np.nan, "bigtiff": "IF_SAFER"}
     profile |= {"height": grid.shape[0], "width": grid.shape[1], "crs": grid.crs, "transform": grid.transform}
-    profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "predictor": 3}
+    profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1}
     checksums, any_valid = [], False
-    with rasterio.open(path, "w", **profile) as file:
+    with rasterio.open(plain, "w", **profile) as file:
         file.set_band_description(1, "landslide probability")
         file.update_tags(**{f"SKLANDSLIDE_{name}": str(value) for name, value in tags.items()})
         for number, values in enumerate(rows):
+            # each block once, row by row, so that the file does not depend on what GDAL keeps in memory
             for col in range(0, values.shape[1], BLOCK):
                 block = values[:, col : col + BLOCK]
                 file.write(block, 1, window=RasterioWindow(col, number * BLOCK, block.shape[1], block.shape[0]))
             checksums.append(zlib.crc32(values.data))
             any_valid |= bool(np.isfinite(values).any())
-    with rasterio.open(path) as file:
-        for number, checksum in enumerate(checksums):
-            height = min(BLOCK, grid.shape[0] - number * BLOCK)
-            if zlib.crc32(file.read(1, window=RasterioWindow(0, number * BLOCK, grid.shape[1], height))) != checksum:
-                raise OSError(f"{path} is not what was written to it")
+    if any_valid:
+        rasterio.shutil.copy(plain, path, driver="COG", **_COG)
+        _check(path, checksums)
+    os.remove(plain)
     return any_valid
 
 
-def publish(part: str, path: str, overwrite: bool) -> None:
-    """Give a file its name, in place of the one that had it."""
-    with open(part, "r+b") as file:  # the bytes reach the disk before the name does: a power cut may come between
-        os.fsync(file.fileno())
-    _require_free(path, overwrite)  # another process may have made it since it was asked for
-    for end in _SIDE_FILES:
-        with suppress(FileNotFoundError):
-            os.remove(path + end)
-    os.replace(part, path)
+def _check(path: str | os.PathLike[str], checksums: list[int]) -> None:
+    """Read a map and its overviews, and compare the map with what was to be written, `BLOCK` rows at a time."""
+    with rasterio.open(path) as file:
+        found = [zlib.crc32(rows.data) for rows in _rows_of(file)]
+        levels = len(file.overviews(1))
+    if found != checksums:
+        raise OSError(f"{path} is not what was written to it")
+    for level in range(levels):
+        with rasterio.open(path, overview_level=level) as file:
+            deque(_rows_of(file), maxlen=0)
+
+
+def _rows_of(file: Any) -> Iterator[np.ndarray]:
+    for row in range(0, file.height, BLOCK):
+        yield file.read(1, window=RasterioWindow(0, row, file.width, min(BLOCK, file.height - row)))

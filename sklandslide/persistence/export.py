@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
 from ..exceptions import MissingPackageError, ModelFileError
-from ..mapping import bare, check_output
+from ..geodata import check_output
+from ..mapping import bare
 from ..network import LandslideCNN, to_onnx
 from .card import contract_of
 from .saving import write_whole
@@ -85,7 +86,7 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
         ) from error
     except ValueError as error:
         raise ModelFileError(f"The network is not exported. {error}") from error
-    write_whole(name, data)
+    write_whole(name, data, overwrite)
     return name
 
 

@@ -6,9 +6,7 @@ import io
 import json
 import logging
 import os
-import secrets
 import zipfile
-from contextlib import suppress
 from copy import deepcopy
 from importlib.metadata import version
 from typing import Any
@@ -16,8 +14,8 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
-from ..exceptions import ModelFileError
-from ..mapping import check_output
+from ..exceptions import ModelFileError, OutputExistsError
+from ..geodata import check_output, written_beside
 from .trusted import TRUSTED, check_parts, places_in
 
 _log = logging.getLogger("sklandslide")
@@ -90,7 +88,7 @@ def save_model(model: Any, path: Any, *, overwrite: bool = False) -> str:
             f"The {type(model).__name__} is not saved: {error}. A model file holds fitted steps of this package and of "
             "scikit-learn, and functions of NumPy. Use a pickle for others."
         ) from error
-    write_whole(name, data)
+    write_whole(name, data, overwrite)
     return name
 
 
@@ -232,19 +230,14 @@ def _check_text(text: bytes, sizes: dict[str, int]) -> None:
         raise ModelFileError("it names its arrays again and again")
 
 
-def write_whole(path: str, data: bytes) -> None:
-    """Write a file under another name in the same folder, and move it: it is there when it is whole."""
-    part = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.part")
+def write_whole(path: str, data: bytes, overwrite: bool) -> None:
+    """Write a file that is there when it is whole."""
     try:
-        with open(part, "xb") as file:
+        with written_beside(path, overwrite) as part, open(part, "xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+    except OutputExistsError:
+        raise
     except OSError as error:
         raise ModelFileError(
             f"{path} could not be written: {error.strerror}. Check that the disk has room and the folder is writable."
         ) from error
-    finally:
-        with suppress(OSError):
-            os.remove(part)

@@ -33,6 +33,7 @@ ROTATED = rotated(500_000, 4_700_000, 25, 20)
 GEOGRAPHIC = Affine(1e-4, 0, 141.9, 0, -2e-4, 42.77)
 PLACES = [(UTM, "EPSG:32654"), (ROTATED, "EPSG:32654"), (GEOGRAPHIC, "EPSG:4326"), (UTM, None)]
 NAN = np.nan
+COLUMNS = ["id", "rank", "probability", "probability_max", "area_m2", "length_m", "geometry"]
 
 
 def write_map(path, values, transform=UTM, crs="EPSG:32654", nodata=NAN, tags=None, dtype="float32"):
@@ -106,7 +107,7 @@ class TestLaws:
         inside, _ = landslide_pixels(geometries, noisy.grid)
         np.testing.assert_array_equal(np.sort(inside), np.flatnonzero(red))
         assert polygons["id"].tolist() == list(range(1, len(polygons) + 1))
-        assert polygons.columns.tolist() == ["id", "probability", "area_m2", "geometry"]
+        assert polygons.columns.tolist() == COLUMNS
         first = []
         probability = noisy.probability.ravel()
         for number, polygon in enumerate(geometries):
@@ -439,7 +440,7 @@ class TestOpen:
         points, polygons = m.points(), geopandas.read_file(tmp_path / "out.gpkg", layer="polygons")
         assert len(points) == len(polygons) == 0
         assert points.columns.tolist() == ["probability", "geometry"]
-        assert polygons.columns.tolist() == ["id", "probability", "area_m2", "geometry"]
+        assert polygons.columns.tolist() == COLUMNS
 
 
 class TestGeoPackage:
@@ -459,15 +460,24 @@ class TestGeoPackage:
             np.testing.assert_allclose(back["probability"], frame["probability"])
         assert sorted(p.name for p in tmp_path.iterdir()) == ["map.tif", "out.gpkg"]
 
-    def test_overwrite(self, small, tmp_path):
+    def test_overwrite(self, small, tmp_path, monkeypatch):
         path = tmp_path / "out.gpkg"
         small.to_gpkg(path, threshold=0.8)
         before = path.read_bytes()
-        with pytest.raises(OutputExistsError, match="overwrite=True"):
+        with monkeypatch.context() as patch, pytest.raises(OutputExistsError, match="overwrite=True"):
+            patch.setattr(LandslideMap, "points", lambda *_: pytest.fail("computed in vain"))
             small.to_gpkg(path)
         assert path.read_bytes() == before
         small.to_gpkg(path, overwrite=True)
         assert len(geopandas.read_file(path, layer="points")) == 5
+
+    def test_a_file_that_appears_while_it_is_written_is_kept(self, small, tmp_path, monkeypatch):
+        path = tmp_path / "out.gpkg"
+        monkeypatch.setattr("os.fsync", lambda _: path.write_text("precious"))
+        with pytest.raises(OutputExistsError, match="overwrite=True"):
+            small.to_gpkg(path)
+        assert path.read_text() == "precious"
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["map.tif", "out.gpkg"]
 
     def test_a_failure_leaves_what_was_there(self, small, tmp_path, monkeypatch):
         path = small.to_gpkg(tmp_path / "out.gpkg")

@@ -142,3 +142,20 @@ def test_a_map_of_several_blocks_is_written_as_it_is(tmp_path):
         x, y = rasterio.transform.xy(file.transform, *np.indices(grid.shape).reshape(2, -1))
     for found, expected in zip((x, y), centres(grid), strict=True):
         np.testing.assert_allclose(found, expected.ravel(), rtol=0, atol=1e-6)
+
+
+def test_overviews_average_the_valid_pixels_and_stand_before_the_map(tmp_path):
+    grid = random_scene((2 * BLOCK + 70, 2 * BLOCK + 50)).grid
+    values = np.random.RandomState(0).rand(*grid.shape).astype(np.float32)
+    values[::7, ::3] = np.nan
+    values[20:24, 30:34] = np.nan
+    write_geotiff(tmp_path / "map.tif", grid, {}, (values[row : row + BLOCK] for row in range(0, len(values), BLOCK)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif"]
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert file.overviews(1) == [2]
+    quads = values.reshape(grid.shape[0] // 2, 2, grid.shape[1] // 2, 2).swapaxes(1, 2).reshape(-1, 4)
+    known = np.isfinite(quads)
+    expected = np.where(known, quads, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    with rasterio.open(tmp_path / "map.tif", overview_level=0) as file:
+        np.testing.assert_allclose(file.read(1).ravel(), expected, rtol=1e-6)

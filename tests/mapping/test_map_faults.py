@@ -22,6 +22,7 @@ from scenes import UTM, random_scene
 
 from sklandslide import Scene, SlidingWindowPredictor
 from sklandslide.exceptions import OutputExistsError, SceneReadError, SklandslideError
+from sklandslide.geodata import output
 from sklandslide.mapping import tiles, unfinished, writer
 
 OLD = b"a file that had the name before"
@@ -34,7 +35,7 @@ def _small():
         patch.setattr(tiles, "_LARGEST", 32)
         patch.setattr(writer, "BLOCK", 32)
         patch.setattr(unfinished, "BLOCK", 32)
-        patch.setattr(writer, "os", Proxy(os, {"fsync": unsynced}))
+        patch.setattr(output, "os", Proxy(os, {"fsync": unsynced}))
         yield
 
 
@@ -180,7 +181,8 @@ GDAL = [lambda: RasterioIOError("Write failed."), lambda: CPLE_BaseError(3, 3, "
 
 
 @pytest.mark.parametrize(
-    "name, make", [*(("write", make) for make in GDAL), *((name, GDAL[0]) for name in ("open", "read", "close"))]
+    "name, make",
+    [*(("write", make) for make in GDAL), *((name, GDAL[0]) for name in ("open", "read", "close", "copy"))],
 )
 def test_a_fault_of_gdal_gives_a_clear_error_and_no_wrong_map(given, tmp_path, name, make):
     def opened(*args, **kwargs):
@@ -192,7 +194,10 @@ def test_a_fault_of_gdal_gives_a_clear_error_and_no_wrong_map(given, tmp_path, n
     @contextmanager
     def faults():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writer, "rasterio", Proxy(rasterio, {"open": opened}))
+            replaced = {"open": opened}
+            if name == "copy":
+                replaced = {"shutil": Proxy(rasterio.shutil, {"copy": lambda *_, **__: raising(make)})}
+            patch.setattr(writer, "rasterio", Proxy(rasterio, replaced))
             yield
 
     tried(given, tmp_path, "empty", make, faults())
@@ -204,7 +209,7 @@ def test_a_file_that_is_not_what_was_written_gets_no_name(given, tmp_path, monke
 
     def damaged(path, *args, **kwargs):
         if not args:
-            with original(path, "r+") as dataset:
+            with original(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
                 values = dataset.read(1)
                 values[3, 4] += 1e-3
                 dataset.write(values, 1)

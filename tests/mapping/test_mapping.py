@@ -185,13 +185,14 @@ def test_planted_blob_is_found_within_one_step(tmp_path):
     assert abs(col - 23.5) <= 2
 
 
-def test_file_is_a_tiled_compressed_geotiff_with_nan_nodata(tmp_path):
+def test_file_is_a_cloud_optimised_compressed_geotiff_with_nan_nodata(tmp_path):
     scene = random_scene((300, 320))
     SlidingWindowPredictor(fitted(scene, 5)).predict_map(scene, tmp_path / "map.tif")
     with rasterio.open(tmp_path / "map.tif") as f:
         assert (f.count, f.dtypes, f.crs.to_epsg()) == (1, ("float32",), 32654)
         assert np.isnan(f.nodata)
-        assert f.block_shapes == [(256, 256)]
+        assert f.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert f.block_shapes == [(512, 512)]
         assert f.compression.name == "deflate"
         assert f.transform.almost_equals(Affine(20, 0, 500_015, 0, -20, 4_699_985))
         assert f.tags()["SKLANDSLIDE_PATCH_SIZE"] == "5"

@@ -287,6 +287,14 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, data, monkeypatch, step):
     assert [p.read_text() for p in tmp_path.iterdir()] == ["kept"]
 
 
+def test_a_file_that_appears_while_the_model_is_written_is_kept(tmp_path, data, monkeypatch):
+    path = tmp_path / "model.skops"
+    monkeypatch.setattr(saving.os, "fsync", lambda _: path.write_text("precious"))
+    with pytest.raises(OutputExistsError, match="overwrite=True"):
+        save_model(table_pipeline().fit(*data), path)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["precious"]
+
+
 # ---------------------------------------------------------------- tomorrow, elsewhere
 
 
