@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from ..exceptions import SceneReadError
-from ..geodata import FileBand, Grid, Window, faults_of, open_raster
+from ..geodata import FileBand, Grid, Window, beside, faults_of, open_raster, read_inventory
 
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
@@ -28,6 +28,7 @@ class ProbabilityRaster:
     positive: str | None
     threshold: float | None
     _band: FileBand
+    _extent: bytes | None = None  # WKB, in the map's CRS
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -98,6 +99,8 @@ class ProbabilityRaster:
         """
         window = Window.from_any(window, self.grid.shape)
         values = self._band.read(window)
+        if self._extent is not None:
+            values[self._outside(window)] = np.nan
         if np.isnan(values).all():
             return values
         low, high = np.nanmin(values), np.nanmax(values)
@@ -108,6 +111,42 @@ class ProbabilityRaster:
                 "SlidingWindowPredictor.predict_map wrote (nodata is NaN there)."
             )
         return values
+
+    def within(self, extent: Any, *, layer: str | None = None) -> Self:
+        """Restrict the map to a part of its ground: held-out ground, or that where an inventory is complete.
+
+        Parameters
+        ----------
+        extent : path, geopandas.GeoDataFrame or object with ``__geo_interface__``
+            Polygons. A pixel whose centre lies in none of them is nodata in all that is asked of the result, scores,
+            curves and objects.
+        layer : str or None, default=None
+            Layer of a file that has several.
+
+        Returns
+        -------
+        LandslideMap
+            Of the same file and grid.
+
+        Raises
+        ------
+        InventoryError
+            If there is no polygon, or it cannot be used.
+        SceneReadError
+            If the file cannot be read.
+        """
+        import shapely
+
+        read = read_inventory(extent, self.grid.crs, layer=layer, class_column=None, id_column=None)
+        return replace(self, _extent=shapely.to_wkb(shapely.union_all(beside(read.geometries, self.grid))))
+
+    def _outside(self, window: Window) -> np.ndarray:
+        """Which pixels of a window lie outside the ground that the map is restricted to."""
+        import shapely
+        from rasterio.features import geometry_mask
+
+        part = self.grid.crop(window)
+        return geometry_mask([shapely.from_wkb(self._extent)], part.shape, part.transform)
 
     def __repr__(self) -> str:
         crs = "no CRS" if self.grid.crs is None else self.grid.crs.to_string()

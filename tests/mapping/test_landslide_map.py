@@ -203,9 +203,23 @@ class TestScore:
         scores = small.score(inventory_of([both, pixel_box(small, 1, 1, 2, 2)], small))
         assert (scores["n_hit"], scores["tp"], scores["n_false_alarms"]) == (2, 5, 0)
 
+    def test_within_an_extent_only_its_pixels_count(self, small, tmp_path):
+        part = small.within(inventory_of([pixel_box(small, 1, 2, 3, 5)], small))
+        values = small.probability
+        inside = np.zeros(values.shape, bool)
+        inside[1:4, 2:7] = True
+        np.testing.assert_array_equal(part.probability, np.where(inside, values, np.nan))
+        np.testing.assert_array_equal(part.read(((2, 6), (1, 5))), part.probability[2:6, 1:5])
+        found = part.score(inventory_of([pixel_box(small, 0, 0)], small))
+        assert (found["n_landslides"], found["n_outside"]) == (0, 1)
+        assert found["valid_km2"] < small.score(inventory_of([pixel_box(small, 0, 0)], small))["valid_km2"]
+        assert pickle.loads(pickle.dumps(part)).points(0).equals(part.points(0))
+        with pytest.raises(InventoryError, match="no polygon"):
+            small.within(geopandas.GeoDataFrame(geometry=[], crs="EPSG:32654"))
+
     def test_inventory_errors_reach_the_user(self, small):
         with pytest.raises(InventoryError, match="column"):
-            small.score(geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs="EPSG:32654"))
+            small.score(geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs="EPSG:32654"), class_column="kind")
 
 
 def random_landslides(m, n=25, seed=0):
