@@ -77,9 +77,9 @@ def parse_settings(description, *, published, **defaults):
 # --- samples ----------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def simulate(seed, side, n_before=1):
-    """A scene and its polygons; the last one is kept, as runs on one seed follow each other."""
+    """A scene and its polygons; the last ones are kept, as runs on one seed follow each other."""
     return make_scene(shape=(side, side), n_before=n_before, random_state=seed)
 
 

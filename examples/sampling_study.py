@@ -17,13 +17,12 @@ that was stopped goes on with the same command.
 import sys
 import tempfile
 import warnings
-from functools import lru_cache
 from pathlib import Path
 
 import geopandas
 import numpy as np
 from affine import Affine
-from experiments import Results, markdown, parse_settings, spread, write_table
+from experiments import Results, markdown, parse_settings, simulate, spread, write_table
 from rasterio.features import geometry_mask
 from scipy import ndimage
 from sklearn.ensemble import VotingClassifier
@@ -39,7 +38,6 @@ from sklandslide import (
     SlidingWindowPredictor,
     SpatialBlockKFold,
     cross_val_map,
-    make_scene,
     sample_polygons,
 )
 from sklandslide.exceptions import SamplingWarning
@@ -87,13 +85,11 @@ SOME = [TODAY, "background 2", BEST]  # on the second composite
 # -------
 
 
-@lru_cache(maxsize=2)
 def ground(name):
     """Training scene and polygons, mapped scene and polygons."""
     if name.startswith("simulated"):
         number = 20 + 2 * int(name.split()[1])
-        shape = (options.side, options.side)
-        return (*make_scene(shape=shape, random_state=number), *make_scene(shape=shape, random_state=number + 1))
+        return (*simulate(number, options.side), *simulate(number + 1, options.side))
     scene = Scene.from_files({band: REAL / f"{band}_after.tif" for band in ("Red", "Green", "Blue")})
     polygons = geopandas.read_file(REAL / "polygons.gpkg").to_crs(scene.grid.crs.to_wkt())
     halves = [half(scene, polygons, 0), half(scene, polygons, 1)]
