@@ -204,7 +204,7 @@ class TestScore:
 
     def test_inventory_errors_reach_the_user(self, small):
         with pytest.raises(InventoryError, match="column"):
-            small.score(geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs="EPSG:32654"))
+            small.score(geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs="EPSG:32654"), class_column="kind")
 
 
 def random_landslides(m, n=25, seed=0):
