@@ -48,7 +48,8 @@ class ScoredMap(ProbabilityRaster):
         layer : str or None, default=None
             Layer of a file that has several.
         class_column : str or None, default="class"
-            Column that holds the class; None takes every polygon as a landslide.
+            Column that holds the class; None takes every polygon as a landslide, and so does the default where there is
+            no such column.
         positive : object, default="landslide"
             The class that is landslide; other polygons count as ground without landslide.
 

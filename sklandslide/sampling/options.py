@@ -44,6 +44,7 @@ def ratios_of(edge: Any, background: Any, inventory: Inventory) -> dict[str, flo
 
 
 def distances(edge_distance: Any) -> tuple[float, float]:
+    """Limits of edges in metres, checked."""
     limits = np.asarray(edge_distance)
     if limits.shape != (2,) or limits.dtype.kind not in "iuf" or not 0 <= limits[0] < limits[1] < np.inf:
         raise InventoryError(

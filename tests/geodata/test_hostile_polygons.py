@@ -153,7 +153,7 @@ def test_layers_are_not_chosen_in_silence(tmp_path):
     refused(path, f"{said}None names none of them: choose one", SceneReadError)
     refused(path, f"{said}'of 2019' names none", SceneReadError, layer="of 2019")
     assert read_inventory(path, UTM, layer="of 2018").geometries[0].equals(square(0))
-    refused(path, "holds Point; samples are drawn inside polygons", layer="points")
+    refused(path, "holds Point; landslides are polygons", layer="points")
     refused(frame_of(square()), r"layer='of 2018' is given with GeoDataFrame; only files have layers", layer="of 2018")
 
 
