@@ -320,7 +320,7 @@ MUTANTS = [
            "probability > np.float32(threshold)", "mapping/test_landslide_map.py::TestLaws"),
     Mutant("percent-taken-for-probabilities", "mapping/probability.py", "if low < 0 or high > 1 + _ROUNDING:",
            "if low < 0:", "mapping/test_landslide_map.py::TestOpen"),
-    Mutant("scored-against-other-ground", "mapping/landslide_map.py", "read.labels == 1", "read.labels == 0",
+    Mutant("scored-against-other-ground", "mapping/vector_map.py", "read.labels == 1", "read.labels == 0",
            "mapping/test_landslide_map.py::TestScore"),
     Mutant("nodata-scored-as-valid", "mapping/landslide_map.py", "valid = ~np.isnan(probability)",
            "valid = np.ones(probability.shape, bool)",
