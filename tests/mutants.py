@@ -342,11 +342,7 @@ MUTANTS = [
            "probability > limit", "mapping/test_landslide_map.py::TestLaws"),
     Mutant("percent-taken-for-probabilities", "mapping/probability.py", "if low < 0 or high > 1 + _ROUNDING:",
            "if low < 0:", "mapping/test_landslide_map.py::TestOpen"),
-<<<<<<< HEAD
     Mutant("scored-against-other-ground", "mapping/scores.py", "read.labels == 1", "read.labels == 0",
-=======
-    Mutant("scored-against-other-ground", "mapping/vector_map.py", "read.labels == 1", "read.labels == 0",
->>>>>>> w-objects
            "mapping/test_landslide_map.py::TestScore"),
     Mutant("nodata-scored-as-valid", "mapping/scores.py",
            "self._red(threshold)\n        valid = ~np.isnan(probability)",
