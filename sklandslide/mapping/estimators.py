@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 
 from ..features import Augmenter, BandStacker, PatchSampler
@@ -13,8 +15,12 @@ from ..network import LandslideCNN
 
 
 def own_pipeline(estimator: Any) -> Pipeline | None:
-    """The pipeline of this package's own steps that an estimator is, or that a search found."""
+    """The pipeline of this package's own steps that an estimator is, or that a search or a chosen threshold holds."""
     pipeline = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(pipeline, FixedThresholdClassifier | TunedThresholdClassifierCV):
+        pipeline = getattr(pipeline, "estimator_", None)
+    if isinstance(pipeline, FrozenEstimator):
+        pipeline = pipeline.estimator
     if not isinstance(pipeline, Pipeline):
         return None
     kinds = [type(step) for _, step in pipeline.steps if step not in (None, "passthrough")]

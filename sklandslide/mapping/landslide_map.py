@@ -368,6 +368,8 @@ class LandslideMap(ProbabilityRaster):
         margin = 0.0
         if self.patch_size and self.step:
             margin = max(0.0, (self.patch_size / self.step - 1) / 2)
+        dissimilarity = self.dissimilarity
+        outside = None if dissimilarity is None else dissimilarity > 1
         return plot_map(
             self.grid,
             probability,
@@ -378,7 +380,7 @@ class LandslideMap(ProbabilityRaster):
             width=width,
             north_arrow=north_arrow,
             ax=ax,
-            **{"margin": margin, "threshold": threshold, **options},
+            **{"margin": margin, "threshold": threshold, "outside": outside, **options},
         )
 
     def _landslides(self, inventory: Any, layer: str | None, class_column: str | None, positive: Any) -> np.ndarray:

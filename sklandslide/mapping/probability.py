@@ -11,6 +11,7 @@ import numpy as np
 
 from ..exceptions import SceneReadError
 from ..geodata import FileBand, Grid, Window, faults_of, open_raster
+from .writer import BANDS
 
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
@@ -26,6 +27,7 @@ class ProbabilityRaster:
     step: int | None
     positive: str | None
     _band: FileBand
+    _dissimilarity: FileBand | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -37,7 +39,7 @@ class ProbabilityRaster:
         ----------
         path : path
             A raster of one floating-point band with probabilities, such as `SlidingWindowPredictor`
-            writes.
+            writes, or of two where it was given an area of applicability.
 
         Returns
         -------
@@ -52,7 +54,8 @@ class ProbabilityRaster:
         """
         band = FileBand.open(path)
         with faults_of(band.path), open_raster(band.path) as dataset:
-            if dataset.count != 1 or np.dtype(dataset.dtypes[0]).kind != "f":
+            two = dataset.descriptions[1:] == BANDS[1:]
+            if not (dataset.count == 1 or two) or np.dtype(dataset.dtypes[0]).kind != "f":
                 raise SceneReadError(
                     f"{band.path} has {dataset.count} band(s) of {dataset.dtypes[0]}; a landslide "
                     "map has one band of floating-point probabilities. Give the file that "
@@ -66,12 +69,21 @@ class ProbabilityRaster:
             _whole_number(tags, "SKLANDSLIDE_STEP", band.path),
             tags.get("SKLANDSLIDE_POSITIVE"),
             band,
+            FileBand.open(path, 2) if two else None,
         )
 
     @property
     def probability(self) -> np.ndarray:
         """Probability, float32 of shape ``grid.shape``, NaN for nodata; read each time."""
         return self.read()
+
+    @property
+    def dissimilarity(self) -> np.ndarray | None:
+        """Dissimilarity over its threshold, float32 of shape ``grid.shape``, NaN for nodata; read each time.
+
+        Above 1 a window lies outside the model's `ApplicabilityArea`. None if the map was made without one.
+        """
+        return None if self._dissimilarity is None else self._dissimilarity.read(Window.from_any(None, self.grid.shape))
 
     def read(self, window: Any = None) -> np.ndarray:
         """Read probabilities.

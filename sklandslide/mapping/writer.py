@@ -19,6 +19,8 @@ from ..geodata import Grid
 
 # Side of the GeoTIFF's blocks. Each is written once, row by row, so that equal maps are equal files.
 BLOCK = 256
+# What the bands of a map say of themselves; it has the second one where an area of applicability was asked for.
+BANDS = ("landslide probability", "dissimilarity over its threshold (above 1: outside the area of applicability)")
 # What GDAL reads together with a raster, and would apply to whatever raster comes to have that name.
 _SIDE_FILES = (".msk", ".ovr", ".aux.xml")
 
@@ -66,29 +68,32 @@ def clear_errors(path: str) -> Iterator[None]:
         ) from error
 
 
-def write_geotiff(path: str, grid: Grid, tags: Mapping[str, Any], rows: Iterable[np.ndarray]) -> bool:
+def write_geotiff(path: str, grid: Grid, tags: Mapping[str, Any], *bands: Iterable[np.ndarray]) -> bool:
     """Write a tiled, compressed GeoTIFF of float32 with NaN for nodata; tell whether any value is valid.
 
-    `rows` come from the first to the last, `BLOCK` of them at a time. The file is read again and compared with them: a
-    disk that fills up while it is closed is not reported.
+    The rows of each band come from the first to the last, `BLOCK` of them at a time. The file is read again and
+    compared with them: a disk that fills up while it is closed is not reported.
     """
-    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "nodata": np.nan, "bigtiff": "IF_SAFER"}
+    profile = {"driver": "GTiff", "count": len(bands), "dtype": "float32", "nodata": np.nan, "bigtiff": "IF_SAFER"}
     profile |= {"height": grid.shape[0], "width": grid.shape[1], "crs": grid.crs, "transform": grid.transform}
     profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "predictor": 3}
+    if len(bands) > 1:  # one after the other, as they are written
+        profile |= {"interleave": "band"}
     checksums, any_valid = [], False
     with rasterio.open(path, "w", **profile) as file:
-        file.set_band_description(1, "landslide probability")
         file.update_tags(**{f"SKLANDSLIDE_{name}": str(value) for name, value in tags.items()})
-        for number, values in enumerate(rows):
-            for col in range(0, values.shape[1], BLOCK):
-                block = values[:, col : col + BLOCK]
-                file.write(block, 1, window=RasterioWindow(col, number * BLOCK, block.shape[1], block.shape[0]))
-            checksums.append(zlib.crc32(values.data))
-            any_valid |= bool(np.isfinite(values).any())
+        for band, rows in enumerate(bands, 1):
+            file.set_band_description(band, BANDS[band - 1])
+            for number, values in enumerate(rows):
+                for col in range(0, values.shape[1], BLOCK):
+                    block = values[:, col : col + BLOCK]
+                    file.write(block, band, window=RasterioWindow(col, number * BLOCK, block.shape[1], block.shape[0]))
+                checksums.append((band, number, zlib.crc32(values.data)))
+                any_valid |= bool(np.isfinite(values).any())
     with rasterio.open(path) as file:
-        for number, checksum in enumerate(checksums):
+        for band, number, checksum in checksums:
             height = min(BLOCK, grid.shape[0] - number * BLOCK)
-            if zlib.crc32(file.read(1, window=RasterioWindow(0, number * BLOCK, grid.shape[1], height))) != checksum:
+            if zlib.crc32(file.read(band, window=RasterioWindow(0, number * BLOCK, grid.shape[1], height))) != checksum:
                 raise OSError(f"{path} is not what was written to it")
     return any_valid
 
