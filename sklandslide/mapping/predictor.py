@@ -161,7 +161,8 @@ class SlidingWindowPredictor(BaseEstimator):
         SceneReadError
             If a raster of the scene cannot be read, or was changed or replaced, even while the map is made.
         SklandslideError
-            If the file cannot be written, or something else changes what is being written.
+            If the file cannot be written, or something else changes what is being written; if `applicability` is that
+            of a network that the estimator does not hold.
         """
         self._validate_params()
         check_is_fitted(self.estimator)
@@ -236,11 +237,11 @@ class SlidingWindowPredictor(BaseEstimator):
         if self.applicability is None:
             return
         check_is_fitted(self.applicability)
-        ours = fitted_parts(self.estimator, LandslideCNN)
-        theirs = fitted_parts(self.applicability.estimator, LandslideCNN)
-        if not {digest_of(cnn.model_.get_weights()) for cnn in theirs} <= {
-            digest_of(cnn.model_.get_weights()) for cnn in ours
-        }:
+        models = self.estimator, self.applicability.estimator
+        ours, theirs = (
+            {digest_of(cnn.model_.get_weights()) for cnn in fitted_parts(model, LandslideCNN)} for model in models
+        )
+        if not theirs <= ours:
             raise SklandslideError(
                 "applicability was fitted with another network than the estimator's, so it does not tell where this "
                 "one is applicable. Fit ApplicabilityArea(estimator) with this one."
