@@ -40,7 +40,7 @@ class ApplicabilityArea(BaseEstimator):
     cv : int, cross-validation generator or iterable, default=5
         The folds, as in scikit-learn; use the `SpatialBlockKFold` that the model was validated with. Random folds give
         a threshold that is too low: the nearest training window of another fold shares pixels then.
-    n_references : int, default=512
+    n_references : int, default=1024
         Training windows that distances are measured to, drawn at random if there are more. All training windows count
         for the threshold, so it is right for so many references. More of them make maps slower.
     random_state : int, RandomState instance or None, default=None
@@ -97,7 +97,7 @@ class ApplicabilityArea(BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator: Any, *, cv: Any = 5, n_references: int = 512, random_state: Any = None) -> None:
+    def __init__(self, estimator: Any, *, cv: Any = 5, n_references: int = 1024, random_state: Any = None) -> None:
         self.estimator = estimator
         self.cv = cv
         self.n_references = n_references
@@ -172,7 +172,7 @@ class ApplicabilityArea(BaseEstimator):
         pipeline = self._pipeline()
         patches = pipeline[:-1].transform(X)
         features = features_of(pipeline, patches, pipeline[-1].predict_proba_and_features(patches)[1])
-        return self.of_features(features) * np.float32(self.threshold_)
+        return relative_dissimilarity(self, features) * np.float32(self.threshold_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Whether windows lie inside the area.
@@ -187,20 +187,6 @@ class ApplicabilityArea(BaseEstimator):
             True where `dissimilarity` is at most `threshold_`.
         """
         return self.dissimilarity(X) <= self.threshold_
-
-    def of_features(self, features: np.ndarray) -> np.ndarray:
-        """Dissimilarity over its threshold, of windows with these features: one product with all references."""
-        centre, axes, references, unit = self.parts
-        places = (features - centre) @ axes
-        squares = places @ (-2 * references.T) + (references**2).sum(axis=1)
-        nearest = squares.min(axis=1) + (places**2).sum(axis=1)
-        return np.sqrt(np.maximum(nearest, 0)) / unit
-
-    @property
-    def parts(self) -> tuple[np.ndarray, ...]:
-        """What `of_features` computes with."""
-        unit = np.asarray(self.mean_distance_ * self.threshold_, np.float32)
-        return self.centre_, self.axes_, self.references_, unit
 
     def _fit_axes(self, features: np.ndarray, n_bands: int) -> np.ndarray:
         """Give the hidden layer and each kind of statistics the same variance; find the axes, and places along them."""
@@ -232,6 +218,21 @@ def features_of(pipeline: Any, patches: np.ndarray, hidden: np.ndarray) -> np.nd
     down, right = np.diff(patches, axis=1), np.diff(patches, axis=2)
     differences = ((down**2).mean(axis=(1, 2)) + (right**2).mean(axis=(1, 2))) / 2
     return np.concatenate([hidden, mean, np.sqrt(variance), 1 - differences / (2 * np.maximum(variance, FLAT))], axis=1)
+
+
+def relative_dissimilarity(area: ApplicabilityArea, features: np.ndarray) -> np.ndarray:
+    """Dissimilarity over its threshold, of windows with these features: one product with all references."""
+    centre, axes, references, unit = parts_of(area)
+    places = (features - centre) @ axes
+    squares = places @ (-2 * references.T) + (references**2).sum(axis=1)
+    nearest = squares.min(axis=1) + (places**2).sum(axis=1)
+    return np.sqrt(np.maximum(nearest, 0)) / unit
+
+
+def parts_of(area: ApplicabilityArea) -> tuple[np.ndarray, ...]:
+    """What `relative_dissimilarity` computes with."""
+    unit = np.asarray(area.mean_distance_ * area.threshold_, np.float32)
+    return area.centre_, area.axes_, area.references_, unit
 
 
 def upper_whisker(values: np.ndarray) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..features import PatchSampler, cores
 from ..network import require_own
+from .applicability import parts_of
 from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
 from .tiles import Crew, MapTask
@@ -165,7 +166,7 @@ def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, 
 
     from .shared_graph import square_dissimilarities, square_outputs
 
-    area = () if task.area is None else tuple(tf.constant(part) for part in task.area.parts)
+    area = () if task.area is None else tuple(tf.constant(part) for part in parts_of(task.area))
     graphs = model.__dict__.setdefault("_shared_graphs", {})
     key = task.patch_size, task.step, side, batch, task.column, tuple(tuple(part.shape) for part in area)
     if key not in graphs:

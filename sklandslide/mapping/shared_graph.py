@@ -37,7 +37,7 @@ def square_outputs(images: Any, convolutions: tuple, dense: tuple, plan: AxisPla
 
 
 def square_dissimilarities(images: Any, hidden: Any, area: tuple, patch_size: int, step: int) -> Any:
-    """Dissimilarity over its threshold, (squares, side, side): `ApplicabilityArea.of_features` of all windows.
+    """Dissimilarity over its threshold, (squares, side, side): `relative_dissimilarity` of all windows.
 
     The images are normalised; sums over windows are products with a matrix of ones where a window is.
     """

@@ -124,7 +124,7 @@ class UnfinishedMap:
             _log.warning(text, self.map_path, self.folder, ", ".join(differing))
         return not differing
 
-    def _rows(self, band: int) -> Iterator[np.ndarray]:
+    def _rows(self, band: int = 0) -> Iterator[np.ndarray]:
         """A band of the map from its first row to its last, a row of blocks at a time."""
         rows, cols = self.layout.shape
         for first in range(0, rows, BLOCK):

@@ -13,7 +13,7 @@ from ..features import cores
 from ..geodata import Window, tiles
 from ..network import OnnxNetwork
 from ..sampling import Locations
-from .applicability import features_of
+from .applicability import features_of, relative_dissimilarity
 from .estimators import own_pipeline
 from .tiles import Crew, MapTask
 
@@ -95,7 +95,8 @@ class WindowEngine:
         """What the map's bands hold of some windows, from what the network says of them."""
         bands, area = [probabilities[:, self.task.column]], self.task.area
         if area is not None:
-            bands.append(area.of_features(features_of(own_pipeline(self.task.estimator), patches, hidden)))
+            features = features_of(own_pipeline(self.task.estimator), patches, hidden)
+            bands.append(relative_dissimilarity(area, features))
         return bands
 
 

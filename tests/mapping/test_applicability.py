@@ -25,7 +25,7 @@ from sklandslide import (
 )
 from sklandslide.exceptions import SklandslideError
 from sklandslide.mapping import tiles
-from sklandslide.mapping.applicability import features_of, upper_whisker
+from sklandslide.mapping.applicability import features_of, relative_dissimilarity, upper_whisker
 
 BANDS = ("A", "B", "C")
 TRAINING = random_scene((400, 400), BANDS, seed=1)
@@ -83,7 +83,9 @@ def test_the_index_is_the_distance_to_the_nearest_reference_over_the_mean_one(pi
     assert area.dissimilarity(X).max() < 0.02
     patches = pipe[:-1].transform(X)
     features = features_of(pipe, patches, pipe[-1].predict_proba_and_features(patches)[1])
-    np.testing.assert_allclose(area.of_features(features) * area.threshold_, area.dissimilarity(X), atol=1e-6)
+    np.testing.assert_allclose(
+        relative_dissimilarity(area, features) * area.threshold_, area.dissimilarity(X), atol=1e-6
+    )
 
 
 def test_the_whisker_leaves_out_what_lies_far_above_the_box():
