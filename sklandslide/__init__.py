@@ -33,7 +33,7 @@ from .composites import COMPOSITES
 from .datasets import make_scene
 from .features import Augmenter, BandStacker, LocalChange, PatchSampler
 from .geodata import Scene
-from .mapping import LandslideMap, SlidingWindowPredictor, cross_val_map
+from .mapping import ApplicabilityArea, LandslideMap, SlidingWindowPredictor, cross_val_map
 from .model_selection import SpatialBlockKFold, map_scorer
 from .network import LandslideCNN, build_cnn
 from .persistence import export_onnx, load_model, model_card, save_model
@@ -42,6 +42,7 @@ from .sampling import Locations, sample_polygons
 
 __all__ = [
     "COMPOSITES",
+    "ApplicabilityArea",
     "AreaPrecisionRecallDisplay",
     "Augmenter",
     "BandStacker",

@@ -61,4 +61,4 @@ def values_of(pipe, step, shape):
     size = pipe[1].patch_size
     pixels = np.random.RandomState(0).normal(size=(*((n - 1) * step + size for n in shape), 3)).astype("float32")
     engine = SharedEngine(MapTask(pipe, [pipe[0]], size, step, 1))
-    return engine._values(pixels, np.ones(shape, bool))
+    return engine._values(pixels, np.ones(shape, bool))[0]

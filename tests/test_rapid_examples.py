@@ -328,3 +328,21 @@ def test_false_alarms_on_real_pairs(alarms, tmp_path):
     printed = run_apart("false_alarms.py", *TINY, "--composites", "BAH", "--pairs", tmp_path)
     assert re.search(r"^\| BAH \| real pairs \| 6 \| \d+\.\d\d \(\d+\.\d %\) \|$", printed, re.M)
     assert str(tmp_path) not in printed
+
+
+# The area of applicability
+
+
+@pytest.mark.slow
+def test_applicability_tells_other_ground_from_that_of_training():
+    """On real pairs too, where there are any; docs/explanations/trust.md has the figures of a longer run."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data" / "rtc_s1"
+    pairs = ["--pairs", folder] if folder.is_dir() else []
+    small = ["--side", 250, "--others", 2, "--windows", 200, "--epochs", 3]
+    printed = run_apart("applicability.py", *small, *pairs)
+    outside = {name: float(share) for name, share in re.findall(r"^\| (.+?) \| \d+ \| ([\d.]+) % \|", printed, re.M)}
+    assert outside["other seeds"] < 20
+    assert outside["after the event +3 dB"] > 60
+    if not pairs:
+        pytest.skip(f"the real Sentinel-1 pairs are not in {folder}: simulated scenes alone were looked at")
+    assert outside["real Sentinel-1"] > 25

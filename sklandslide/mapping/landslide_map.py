@@ -126,6 +126,8 @@ class LandslideMap(VectorMap):
         margin = 0.0
         if self.patch_size and self.step:
             margin = max(0.0, (self.patch_size / self.step - 1) / 2)
+        dissimilarity = self.dissimilarity
+        outside = None if dissimilarity is None else dissimilarity > 1
         return plot_map(
             self.grid,
             probability,
@@ -136,5 +138,5 @@ class LandslideMap(VectorMap):
             width=width,
             north_arrow=north_arrow,
             ax=ax,
-            **{"margin": margin, "threshold": self._limit(threshold), **options},
+            **{"margin": margin, "threshold": self._limit(threshold), "outside": outside, **options},
         )

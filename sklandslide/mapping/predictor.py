@@ -16,6 +16,8 @@ from .._version import __version__
 from ..exceptions import NoValidDataError, SklandslideError
 from ..features import BandStacker, PatchSampler, patch_side, require_scene
 from ..geodata import check_output
+from ..network import LandslideCNN
+from .applicability import ApplicabilityArea
 from .estimators import fitted_parts, threshold_of
 from .landslide_map import LandslideMap
 from .shared import SharedEngine, why_not_shared
@@ -53,6 +55,10 @@ class SlidingWindowPredictor(BaseEstimator):
         files. The map is the same, bit for bit.
     verbose : int, default=0
         1 shows a progress bar.
+    applicability : ApplicabilityArea, default=None
+        Fitted. The map has a second band then, the dissimilarity of each window to the training windows over its
+        threshold: above 1 the window lies outside the area (`LandslideMap.dissimilarity`). It is computed with the map,
+        in the same pass of the network where the estimator is the area's own pipeline or a search that found it.
 
     Attributes
     ----------
@@ -87,6 +93,7 @@ class SlidingWindowPredictor(BaseEstimator):
         "positive": "no_validation",
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
+        "applicability": [ApplicabilityArea, None],
     }
 
     def __init__(
@@ -99,6 +106,7 @@ class SlidingWindowPredictor(BaseEstimator):
         positive: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
+        applicability: Any = None,
     ) -> None:
         self.estimator = estimator
         self.step = step
@@ -107,6 +115,7 @@ class SlidingWindowPredictor(BaseEstimator):
         self.positive = positive
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.applicability = applicability
 
     def predict_map(self, scene: Any, path: Any, *, overwrite: bool = False) -> LandslideMap:
         """Write the probability of landslide over a whole scene as a GeoTIFF.
@@ -152,15 +161,18 @@ class SlidingWindowPredictor(BaseEstimator):
         SceneReadError
             If a raster of the scene cannot be read, or was changed or replaced, even while the map is made.
         SklandslideError
-            If the file cannot be written, or something else changes what is being written.
+            If the file cannot be written, or something else changes what is being written; if `applicability` is that
+            of a network that the estimator does not hold.
         """
         self._validate_params()
         check_is_fitted(self.estimator)
+        self._check_area()
         path = check_output(path, overwrite, scene.files)
         patch_size = self._find_patch_size()
         column, label = self._find_column()
         grid = scene.grid.map_grid(patch_size, self.step)
-        task = MapTask(self.estimator, fitted_parts(self.estimator, BandStacker), patch_size, self.step, column)
+        stackers = fitted_parts(self.estimator, BandStacker)
+        task = MapTask(self.estimator, stackers, patch_size, self.step, column, self.applicability)
         bands = task.bands(scene)
         require_scene(fitted_parts(self.estimator, PatchSampler), task.views(scene))
         engine = self._choose_engine(task)
@@ -171,7 +183,7 @@ class SlidingWindowPredictor(BaseEstimator):
             tags["THRESHOLD"] = threshold
         with UnfinishedMap(path, layout, self._key(scene, engine, str(label))) as unfinished:
             self._compute(engine, TileSource(scene, task, layout), unfinished)
-            made = unfinished.publish(grid, tags, overwrite)
+            made = unfinished.publish(grid, tags, overwrite, task.n_bands)
         if not made:
             raise NoValidDataError(
                 f"Every window of {patch_size} pixels touches nodata in one of the bands {', '.join(bands)}, "
@@ -192,7 +204,7 @@ class SlidingWindowPredictor(BaseEstimator):
         with bar, closing(computed_tiles(engine, source.parts, missing, self.n_jobs)) as computed:
             for number, values in computed:
                 unfinished.add(number, values)
-                bar.update(values.size)
+                bar.update(values[0].size)
 
     def _key(self, scene: Any, engine: WindowEngine | SharedEngine, label: str) -> dict[str, Any]:
         """Everything that the values of the map depend on, by the name that the user is told."""
@@ -202,6 +214,7 @@ class SlidingWindowPredictor(BaseEstimator):
             "patch size": engine.task.patch_size,
             "step": self.step,
             "class": label,
+            "area of applicability": None if self.applicability is None else digest_of(self.applicability),
             "method": [engine.name, engine.runtime],
             "version": [__version__, *(version(package) for package in ("tensorflow", "scikit-learn", "numpy"))],
         }
@@ -220,6 +233,21 @@ class SlidingWindowPredictor(BaseEstimator):
         _log.info("Mapping %s with %s, patch size %d, step %d.", how, by, task.patch_size, self.step)
         self.engine_reason_ = reason
         return engine
+
+    def _check_area(self) -> None:
+        """Refuse an area of another network."""
+        if self.applicability is None:
+            return
+        check_is_fitted(self.applicability)
+        models = self.estimator, self.applicability.estimator
+        ours, theirs = (
+            {digest_of(cnn.model_.get_weights()) for cnn in fitted_parts(model, LandslideCNN)} for model in models
+        )
+        if not theirs <= ours:
+            raise SklandslideError(
+                "applicability was fitted with another network than the estimator's, so it does not tell where this "
+                "one is applicable. Fit ApplicabilityArea(estimator) with this one."
+            )
 
     def _find_patch_size(self) -> int:
         sizes = {patch_side(sampler) for sampler in fitted_parts(self.estimator, PatchSampler)}

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..exceptions import SceneReadError
 from ..geodata import FileBand, Grid, Window, beside, faults_of, open_raster, read_inventory
+from .writer import BANDS
 
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
@@ -28,6 +29,7 @@ class ProbabilityRaster:
     positive: str | None
     threshold: float | None
     _band: FileBand
+    _dissimilarity: FileBand | None = None
     _extent: bytes | None = None  # WKB, in the map's CRS
 
     @classmethod
@@ -40,7 +42,7 @@ class ProbabilityRaster:
         ----------
         path : path
             A raster of one floating-point band with probabilities, such as `SlidingWindowPredictor`
-            writes.
+            writes, or of two where it was given an area of applicability.
 
         Returns
         -------
@@ -55,7 +57,8 @@ class ProbabilityRaster:
         """
         band = FileBand.open(path)
         with faults_of(band.path), open_raster(band.path) as dataset:
-            if dataset.count != 1 or np.dtype(dataset.dtypes[0]).kind != "f":
+            two = dataset.descriptions[1:] == BANDS[1:]
+            if not (dataset.count == 1 or two) or np.dtype(dataset.dtypes[0]).kind != "f":
                 raise SceneReadError(
                     f"{band.path} has {dataset.count} band(s) of {dataset.dtypes[0]}; a landslide "
                     "map has one band of floating-point probabilities. Give the file that "
@@ -70,12 +73,21 @@ class ProbabilityRaster:
             tags.get("SKLANDSLIDE_POSITIVE"),
             _probability(tags, "SKLANDSLIDE_THRESHOLD", band.path),
             band,
+            FileBand.open(path, 2) if two else None,
         )
 
     @property
     def probability(self) -> np.ndarray:
         """Probability, float32 of shape ``grid.shape``, NaN for nodata; read each time."""
         return self.read()
+
+    @property
+    def dissimilarity(self) -> np.ndarray | None:
+        """Dissimilarity over its threshold, float32 of shape ``grid.shape``, NaN for nodata; read each time.
+
+        Above 1 a window lies outside the model's `ApplicabilityArea`. None if the map was made without one.
+        """
+        return None if self._dissimilarity is None else self._values(self._dissimilarity, None)
 
     def read(self, window: Any = None) -> np.ndarray:
         """Read probabilities.
@@ -97,10 +109,7 @@ class ProbabilityRaster:
         SceneError
             If the window does not lie on the map.
         """
-        window = Window.from_any(window, self.grid.shape)
-        values = self._band.read(window)
-        if self._extent is not None:
-            values[self._outside(window)] = np.nan
+        values = self._values(self._band, window)
         if np.isnan(values).all():
             return values
         low, high = np.nanmin(values), np.nanmax(values)
@@ -140,13 +149,17 @@ class ProbabilityRaster:
         read = read_inventory(extent, self.grid.crs, layer=layer, class_column=None, id_column=None)
         return replace(self, _extent=shapely.to_wkb(shapely.union_all(beside(read.geometries, self.grid))))
 
-    def _outside(self, window: Window) -> np.ndarray:
-        """Which pixels of a window lie outside the ground that the map is restricted to."""
+    def _values(self, band: FileBand, window: Any) -> np.ndarray:
+        """Values of a band, NaN outside the ground that the map is restricted to."""
         import shapely
         from rasterio.features import geometry_mask
 
-        part = self.grid.crop(window)
-        return geometry_mask([shapely.from_wkb(self._extent)], part.shape, part.transform)
+        window = Window.from_any(window, self.grid.shape)
+        values = band.read(window)
+        if self._extent is not None:
+            part = self.grid.crop(window)
+            values[geometry_mask([shapely.from_wkb(self._extent)], part.shape, part.transform)] = np.nan
+        return values
 
     def __repr__(self) -> str:
         crs = "no CRS" if self.grid.crs is None else self.grid.crs.to_string()

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..features import PatchSampler, cores
 from ..network import require_own
+from .applicability import parts_of
 from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
 from .tiles import Crew, MapTask
@@ -78,7 +79,7 @@ class SharedEngine:
         self._graph = _compiled(model, chain, self.plan, self.side, self.batch, task)
 
     def tile(self, part: Any) -> np.ndarray:
-        """Values of the tile that sees a part of the scene, float32, NaN where a window touches nodata."""
+        """Values of the tile that sees a part of the scene, as `WindowEngine.tile` gives them."""
         task = self.task
         composites = task.pixels(part)
         valid = task.valid(composites)
@@ -87,8 +88,8 @@ class SharedEngine:
 
     def _values(self, pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Values of the valid windows, some squares of windows at a time."""
-        side, step, length = self.side, self.task.step, self.plan.length
-        values = np.full(valid.shape, np.nan, np.float32)
+        side, step, length = self.side, self.task.step, _length(self.task, self.plan, self.side)
+        values = np.full((self.task.n_bands, *valid.shape), np.nan, np.float32)
         corners = [(row, col) for row in range(0, valid.shape[0], side) for col in range(0, valid.shape[1], side)]
         corners = [(row, col) for row, col in corners if valid[row : row + side, col : col + side].any()]
 
@@ -102,7 +103,7 @@ class SharedEngine:
             for found, (row, col) in zip(self._graph(squares), part, strict=False):
                 where = slice(row, row + side), slice(col, col + side)
                 inside = valid[where]
-                values[where] = np.where(inside, found[: inside.shape[0], : inside.shape[1]], np.float32(np.nan))
+                values[:, *where] = np.where(inside, found[:, : inside.shape[0], : inside.shape[1]], np.float32(np.nan))
 
         self._crew.do(fill, range(0, len(corners), self.batch))
         return values
@@ -113,6 +114,11 @@ def _take_apart(model: Any) -> _Chain:
     convolutions = tuple(layer for name, layer in layers.items() if name.startswith("convolution_"))
     dense = layers["dense"], layers["probabilities"]
     return _Chain(model.input_shape[-1], layers.get("normalise"), convolutions, dense)
+
+
+def _length(task: MapTask, plan: AxisPlan, side: int) -> int:
+    """Pixels a side that a square of windows sees; the network may leave out a window's last ones."""
+    return plan.length if task.area is None else (side - 1) * task.step + task.patch_size
 
 
 def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
@@ -158,16 +164,24 @@ def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, 
     """
     import tensorflow as tf
 
-    from .shared_graph import square_probabilities
+    from .shared_graph import square_dissimilarities, square_outputs
 
+    area = () if task.area is None else tuple(tf.constant(part) for part in parts_of(task.area))
     graphs = model.__dict__.setdefault("_shared_graphs", {})
-    key = task.patch_size, task.step, side, batch, task.column
+    key = task.patch_size, task.step, side, batch, task.column, tuple(tuple(part.shape) for part in area)
     if key not in graphs:
 
-        def squares(images):
+        def squares(images, *area):
             images = images if chain.normalise is None else chain.normalise(images)
-            return square_probabilities(images, chain.convolutions, chain.dense, plan, side)[..., task.column]
+            seen = images[:, : plan.length, : plan.length]
+            probabilities, hidden = square_outputs(seen, chain.convolutions, chain.dense, plan, side)
+            bands = [probabilities[..., task.column]]
+            if area:
+                bands.append(square_dissimilarities(images, hidden, area, task.patch_size, task.step))
+            return tf.stack(bands, axis=1)
 
-        images = tf.TensorSpec((batch, plan.length, plan.length, chain.bands), tf.float32)
-        graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images)
-    return lambda images: graphs[key](tf.constant(images)).numpy()
+        length = _length(task, plan, side)
+        images = tf.TensorSpec((batch, length, length, chain.bands), tf.float32)
+        specs = [tf.TensorSpec(part.shape, tf.float32) for part in area]
+        graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images, *specs)
+    return lambda images: graphs[key](tf.constant(images), *area).numpy()

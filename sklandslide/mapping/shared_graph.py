@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from .applicability import FLAT
 from .states import AxisPlan, Step
 
 Maps = Mapping[tuple[int, int], Any]
 
 
-def square_probabilities(images: Any, convolutions: tuple, dense: tuple, plan: AxisPlan, side: int) -> Any:
-    """Probabilities of squares of `side` x `side` windows, (squares, side, side, n_classes).
+def square_outputs(images: Any, convolutions: tuple, dense: tuple, plan: AxisPlan, side: int) -> list[Any]:
+    """Of squares of `side` x `side` windows the probabilities, (squares, side, side, n_classes), and the hidden layer.
 
     The images are (squares, length, length, bands), from the first pixel of a square's first window; the layers are
     those before (each followed by a pooling) and behind the flattening, the plan is that of either axis.
@@ -29,10 +31,38 @@ def square_probabilities(images: Any, convolutions: tuple, dense: tuple, plan: A
         maps = _pooling(_convolution(maps, layer, next(steps)), next(steps))
         # after pooling, as a quarter of the values is left then: the largest ReLU is the ReLU of the largest
         maps = {pair: layer.activation(values + layer.bias) for pair, values in maps.items()}
-    features = _gather(maps, plan)
-    for layer in dense:
-        features = layer(features, training=False)
-    return tf.reshape(features, (-1, side, side, features.shape[-1]))
+    hidden = dense[0](_gather(maps, plan), training=False)
+    outputs = dense[1](hidden, training=False), hidden
+    return [tf.reshape(values, (-1, side, side, values.shape[-1])) for values in outputs]
+
+
+def square_dissimilarities(images: Any, hidden: Any, area: tuple, patch_size: int, step: int) -> Any:
+    """Dissimilarity over its threshold, (squares, side, side): `relative_dissimilarity` of all windows.
+
+    The images are normalised; sums over windows are products with a matrix of ones where a window is.
+    """
+    side, length = hidden.shape[1], images.shape[1]
+
+    def mean(values, rows, cols):
+        """Over each window, of `rows` x `cols` values."""
+        along = [
+            np.array([(i * step <= np.arange(n)) & (np.arange(n) < i * step + k) for i in range(side)], np.float32) / k
+            for n, k in ((length - patch_size + rows, rows), (length - patch_size + cols, cols))
+        ]
+        return tf.einsum("ir,srcb,jc->sijb", along[0], values, along[1])
+
+    average = mean(images, patch_size, patch_size)
+    variance = tf.maximum(mean(images**2, patch_size, patch_size) - average**2, 0)
+    down, right = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
+    differences = (mean(down**2, patch_size - 1, patch_size) + mean(right**2, patch_size, patch_size - 1)) / 2
+    texture = 1 - differences / (2 * tf.maximum(variance, FLAT))
+    features = tf.concat([hidden, average, tf.sqrt(variance), texture], axis=-1)
+
+    centre, axes, references, unit = area
+    places = tf.reshape(features - centre, (-1, features.shape[-1])) @ axes
+    squares = places @ (-2 * tf.transpose(references)) + tf.reduce_sum(references**2, axis=1)
+    nearest = tf.reduce_min(squares, axis=1) + tf.reduce_sum(places**2, axis=1)
+    return tf.reshape(tf.sqrt(tf.maximum(nearest, 0)) / unit, hidden.shape[:-1])
 
 
 def _pooling(maps: Maps, step: Step) -> Maps:

@@ -72,6 +72,12 @@ class MapTask:
     patch_size: int
     step: int
     column: int  # of predict_proba
+    area: Any = None  # an ApplicabilityArea, for a second band
+
+    @property
+    def n_bands(self) -> int:
+        """Of the map."""
+        return 1 if self.area is None else 2
 
     def bands(self, scene: Any) -> tuple[str, ...]:
         """The scene's bands that are read, checked against what the stackers were fitted on."""

@@ -68,17 +68,17 @@ class UnfinishedMap:
         return [number for number in range(len(self.layout.windows)) if number not in self._finished]
 
     def add(self, number: int, values: np.ndarray) -> None:
-        """Keep a finished tile."""
+        """Keep a finished tile, (rows, cols) or (bands, rows, cols)."""
         data = np.ascontiguousarray(values, "<f4").tobytes()
         with clear_errors(self.map_path):
             self._write(self._tile(number), data + self._checksum(number, data))
         self._finished.add(number)
 
-    def publish(self, grid: Grid, tags: Mapping[str, Any], overwrite: bool) -> bool:
+    def publish(self, grid: Grid, tags: Mapping[str, Any], overwrite: bool, n_bands: int = 1) -> bool:
         """Write the map of all tiles and give it its name, unless nothing in it is valid; tell which."""
         part = self._part()
         with clear_errors(self.map_path):
-            any_valid = write_geotiff(part, grid, tags, self._rows())
+            any_valid = write_geotiff(part, grid, tags, *(self._rows(band) for band in range(n_bands)))
             if any_valid:
                 publish(part, self.map_path, overwrite)
         self._finished.clear()
@@ -124,8 +124,8 @@ class UnfinishedMap:
             _log.warning(text, self.map_path, self.folder, ", ".join(differing))
         return not differing
 
-    def _rows(self) -> Iterator[np.ndarray]:
-        """The map from its first row to its last, a row of blocks at a time."""
+    def _rows(self, band: int = 0) -> Iterator[np.ndarray]:
+        """A band of the map from its first row to its last, a row of blocks at a time."""
         rows, cols = self.layout.shape
         for first in range(0, rows, BLOCK):
             last = min(first + BLOCK, rows)
@@ -133,7 +133,7 @@ class UnfinishedMap:
             for number in self.layout.touching(first, last):
                 window = self.layout.windows[number]
                 low, high = max(first, window.row_off), min(last, window.row_off + window.height)
-                values = self._read(number)[low - window.row_off : high - window.row_off]
+                values = self._read(number)[band, low - window.row_off : high - window.row_off]
                 out[low - first : high - first, window.col_off : window.col_off + window.width] = values
             yield out
 
@@ -148,7 +148,7 @@ class UnfinishedMap:
         return values
 
     def _values(self, number: int) -> np.ndarray | None:
-        """Values of a tile, or None if there are none, or others than were written."""
+        """Values of a tile, (bands, rows, cols), or None if there are none, or others than were written."""
         try:
             with open(self._file(self._tile(number)), "rb") as file:
                 content = file.read()
@@ -158,7 +158,7 @@ class UnfinishedMap:
         if checksum != self._checksum(number, data):
             return None
         window = self.layout.windows[number]
-        return np.frombuffer(data, "<f4").reshape(window.height, window.width)
+        return np.frombuffer(data, "<f4").reshape(-1, window.height, window.width)
 
     def _write(self, name: str, content: bytes) -> None:
         part = self._part()

@@ -24,6 +24,8 @@ BLOCK = 256
 # Overviews average what is valid: they are probabilities too, of more ground.
 _COG = {"compress": "deflate", "predictor": "floating_point", "overview_predictor": "floating_point"}
 _COG |= {"blocksize": "512", "resampling": "average", "bigtiff": "if_safer"}
+# What the bands of a map say of themselves; it has the second one where an area of applicability was asked for.
+BANDS = ("landslide probability", "dissimilarity over its threshold (above 1: outside the area of applicability)")
 
 
 @contextmanager
@@ -41,29 +43,32 @@ def clear_errors(path: str) -> Iterator[None]:
 
 
 def write_geotiff(
-    path: str | os.PathLike[str], grid: Grid, tags: Mapping[str, Any], rows: Iterable[np.ndarray]
+    path: str | os.PathLike[str], grid: Grid, tags: Mapping[str, Any], *bands: Iterable[np.ndarray]
 ) -> bool:
     """Write a Cloud Optimised GeoTIFF of float32 with NaN for nodata; tell whether any value is valid.
 
-    `rows` come from the first to the last, `BLOCK` of them at a time. The overviews stand before the map in the file,
-    so GDAL makes it of a plain one. It is read again and compared with the rows: a disk that fills up while a file is
-    closed is not reported.
+    The rows of each band come from the first to the last, `BLOCK` of them at a time. The overviews stand before the map
+    in the file, so GDAL makes it of a plain one. It is read again and compared with the rows: a disk that fills up
+    while a file is closed is not reported.
     """
     plain = f"{path}.plain"
-    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "nodata": np.nan, "bigtiff": "IF_SAFER"}
+    profile = {"driver": "GTiff", "count": len(bands), "dtype": "float32", "nodata": np.nan, "bigtiff": "IF_SAFER"}
     profile |= {"height": grid.shape[0], "width": grid.shape[1], "crs": grid.crs, "transform": grid.transform}
     profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1}
+    if len(bands) > 1:  # one after the other, as they are written
+        profile |= {"interleave": "band"}
     checksums, any_valid = [], False
     with rasterio.open(plain, "w", **profile) as file:
-        file.set_band_description(1, "landslide probability")
         file.update_tags(**{f"SKLANDSLIDE_{name}": str(value) for name, value in tags.items()})
-        for number, values in enumerate(rows):
-            # each block once, row by row, so that the file does not depend on what GDAL keeps in memory
-            for col in range(0, values.shape[1], BLOCK):
-                block = values[:, col : col + BLOCK]
-                file.write(block, 1, window=RasterioWindow(col, number * BLOCK, block.shape[1], block.shape[0]))
-            checksums.append(zlib.crc32(values.data))
-            any_valid |= bool(np.isfinite(values).any())
+        for band, rows in enumerate(bands, 1):
+            file.set_band_description(band, BANDS[band - 1])
+            for number, values in enumerate(rows):
+                # each block once, row by row, so that the file does not depend on what GDAL keeps in memory
+                for col in range(0, values.shape[1], BLOCK):
+                    block = values[:, col : col + BLOCK]
+                    file.write(block, band, window=RasterioWindow(col, number * BLOCK, block.shape[1], block.shape[0]))
+                checksums.append((band, number, zlib.crc32(values.data)))
+                any_valid |= bool(np.isfinite(values).any())
     if any_valid:
         rasterio.shutil.copy(plain, path, driver="COG", **_COG)
         _check(path, checksums)
@@ -71,18 +76,22 @@ def write_geotiff(
     return any_valid
 
 
-def _check(path: str | os.PathLike[str], checksums: list[int]) -> None:
+def _check(path: str | os.PathLike[str], checksums: list[tuple[int, int, int]]) -> None:
     """Read a map and its overviews, and compare the map with what was to be written, `BLOCK` rows at a time."""
     with rasterio.open(path) as file:
-        found = [zlib.crc32(rows.data) for rows in _rows_of(file)]
+        bands = file.indexes
+        found = [
+            (band, number, zlib.crc32(rows.data)) for band in bands for number, rows in enumerate(_rows_of(file, band))
+        ]
         levels = len(file.overviews(1))
     if found != checksums:
         raise OSError(f"{path} is not what was written to it")
     for level in range(levels):
         with rasterio.open(path, overview_level=level) as file:
-            deque(_rows_of(file), maxlen=0)
+            for band in bands:
+                deque(_rows_of(file, band), maxlen=0)
 
 
-def _rows_of(file: Any) -> Iterator[np.ndarray]:
+def _rows_of(file: Any, band: int) -> Iterator[np.ndarray]:
     for row in range(0, file.height, BLOCK):
-        yield file.read(1, window=RasterioWindow(0, row, file.width, min(BLOCK, file.height - row)))
+        yield file.read(band, window=RasterioWindow(0, row, file.width, min(BLOCK, file.height - row)))

@@ -296,17 +296,41 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         ValueError
             If the patches have another shape or hold NaN.
         """
+        (probabilities,) = self._forward(X, features=False)
+        return probabilities
+
+    def predict_proba_and_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Probability of each class, and the features that they are made of: the last hidden layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, rows, cols, n_bands) or (n_samples, n_bands)
+            As for `predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float32
+            Probabilities.
+        ndarray of shape (n_samples, dense_units), float32
+            Activations of the fully connected layer, after ReLU.
+
+        Raises
+        ------
+        ValueError
+            As in `predict_proba`.
+        """
+        probabilities, features = self._forward(X, features=True)
+        return probabilities, features
+
+    def _forward(self, X: Any, features: bool) -> list[np.ndarray]:
         check_is_fitted(self)
         patches = self._check_patches(X, reset=False)
         start_tensorflow()
         from .programs import forward_function
 
-        forward = forward_function(self.model_)
-        out = np.empty((len(patches), len(self.classes_)), np.float32)
-        for start in range(0, len(patches), _PREDICT_BATCH):
-            batch = patches[start : start + _PREDICT_BATCH]
-            out[start : start + len(batch)] = forward(batch)
-        return out
+        forward = forward_function(self.model_, features)
+        parts = [forward(patches[i : i + _PREDICT_BATCH]) for i in range(0, len(patches), _PREDICT_BATCH)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-odds of the second class; with more than two classes, the logarithm of each probability.

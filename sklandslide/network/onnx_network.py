@@ -16,28 +16,33 @@ _BATCH = 64
 class OnnxNetwork:
     """Prediction with a network of `build_cnn`; other layers are refused."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, features: bool = False) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         # one thread a call: several calls at once use the cores better than several threads a call
         options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
-        self._session = onnxruntime.InferenceSession(to_onnx(model), options, providers=["CPUExecutionProvider"])
+        graph = to_onnx(model, features=features)
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
-    def predict(self, patches: np.ndarray) -> np.ndarray:
-        """Probabilities of each class, shape (n, n_classes), for patches of shape (n, bands, rows, cols), float32."""
-        parts = [
-            self._session.run(None, {"patches": patches[i : i + _BATCH]})[0] for i in range(0, len(patches), _BATCH)
-        ]
-        return np.concatenate(parts)
+    def predict(self, patches: np.ndarray) -> list[np.ndarray]:
+        """Probabilities of each class, shape (n, n_classes), for patches of shape (n, bands, rows, cols), float32.
+
+        With `features` a second array: those of `LandslideCNN.predict_proba_and_features`.
+        """
+        parts = [self._session.run(None, {"patches": patches[i : i + _BATCH]}) for i in range(0, len(patches), _BATCH)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-def to_onnx(model: Any, *, bands_last: bool = False, metadata: Mapping[str, str] | None = None) -> bytes:
+def to_onnx(
+    model: Any, *, bands_last: bool = False, features: bool = False, metadata: Mapping[str, str] | None = None
+) -> bytes:
     """A network of `build_cnn` as an ONNX model, from (n, bands, rows, cols) to (n, n_classes).
 
     Bands come first, as ONNX Runtime computes. The weights behind the flattening are put into the order of the
     features, so that nothing is transposed between. With `bands_last` patches come as (n, rows, cols, bands) and are
-    transposed in the graph.
+    transposed in the graph. With `features` there is a second output, those of
+    `LandslideCNN.predict_proba_and_features`.
     """
     require_own(model)
     graph = _Graph()
@@ -63,15 +68,18 @@ def to_onnx(model: Any, *, bands_last: bool = False, metadata: Mapping[str, str]
             graph.add("MaxPool", kernel_shape=layer.pool_size, strides=layer.strides)
         elif kind == "Flatten":
             graph.add("Flatten", axis=1)
-            features = layer.input.shape[1:]
+            last = layer.input.shape[1:]
         elif kind == "Dense":
             kernel, bias = layer.get_weights()
             if layer.name == "dense":
-                kernel = kernel.reshape(*features, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1)
+                kernel = kernel.reshape(*last, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1)
             graph.weighted("Gemm", layer, kernel, bias)
     rows, cols, bands = model.input_shape[1:]
     taken = (rows, cols, bands) if bands_last else (bands, rows, cols)
-    return graph.finished(taken, model.output_shape[-1], metadata or {})
+    outputs = {"probabilities": model.output_shape[-1]}
+    if features:
+        outputs["dense"] = model.get_layer("dense").units
+    return graph.finished(taken, outputs, metadata or {})
 
 
 class _Graph:
@@ -100,15 +108,15 @@ class _Graph:
         weights = self.constant(f"{layer.name} kernel", kernel), self.constant(f"{layer.name} bias", bias)
         self.add(kind, *weights, **attributes)
         self.add({"relu": "Relu", "softmax": "Softmax"}[layer.activation.__name__])
+        self.nodes[-1].output[0] = self.at = layer.name
 
-    def finished(self, shape: tuple, n_classes: int, metadata: Mapping[str, str]) -> bytes:
+    def finished(self, shape: tuple, outputs: Mapping[str, int], metadata: Mapping[str, str]) -> bytes:
         import onnx
         from onnx import TensorProto, helper
 
         patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, ["n", *shape])
-        self.nodes[-1].output[0] = "probabilities"
-        out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", n_classes])
-        graph = helper.make_graph(self.nodes, "landslide_cnn", [patches], [out], self.constants)
+        given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", n]) for name, n in outputs.items()]
+        graph = helper.make_graph(self.nodes, "landslide_cnn", [patches], given, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
         model.producer_name = "sklandslide"
         helper.set_model_props(model, dict(metadata))

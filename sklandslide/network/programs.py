@@ -146,29 +146,33 @@ def training_program(network: keras.Sequential, optimizer: Any, augmented: bool)
             del _idle[:-_KEPT]
 
 
-def forward_function(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
+def forward_function(network: keras.Sequential, features: bool = False) -> Callable[[np.ndarray], list[np.ndarray]]:
     """The network as one graph for batches of any length, compiled once for all networks of one architecture.
+
+    It gives the probabilities and, if they are asked for, the features that they are made of.
+
 
     It is kept on the network, which leaves it behind when it is pickled, as Keras does with its own.
     """
-    if not hasattr(network, "_forward"):
+    kept = network.__dict__.setdefault("_forward", {})
+    if features not in kept:
         require_own(network)
-        network._forward = _forward_of(network)
-    return network._forward
+        kept[features] = _forward_of(network, features)
+    return kept[features]
 
 
-def _forward_of(network: keras.Sequential) -> Callable[[np.ndarray], np.ndarray]:
-    key = json.dumps(_architecture(network), sort_keys=True)
+def _forward_of(network: keras.Sequential, features: bool) -> Callable[[np.ndarray], list[np.ndarray]]:
+    key = json.dumps([features, _architecture(network)], sort_keys=True)
     with _lock:
-        graph = _forward.pop(key, None) or _compiled_forward(network)
+        graph = _forward.pop(key, None) or _compiled_forward(network, features)
         _forward[key] = graph
         while len(_forward) > _KEPT:
             _forward.popitem(last=False)
     scaling, variables = scaling_of(network), network.trainable_variables  # freezing the layers must change nothing
 
-    def forward(patches: np.ndarray) -> np.ndarray:
+    def forward(patches: np.ndarray) -> list[np.ndarray]:
         weights = [variable.value for variable in variables]
-        return graph(tf.convert_to_tensor(patches), scaling, weights).numpy()
+        return [out.numpy() for out in graph(tf.convert_to_tensor(patches), scaling, weights)]
 
     return forward
 
@@ -206,14 +210,16 @@ def _copied(network: keras.Sequential) -> keras.Sequential:
     return in_float32(keras.Sequential([keras.Input(network.input_shape[1:], dtype="float32"), *layers]))
 
 
-def _compiled_forward(network: keras.Sequential) -> Any:
+def _compiled_forward(network: keras.Sequential, features: bool) -> Any:
     layers = _copied(network)
+    if features:
+        layers = in_float32(keras.Model(layers.inputs, [layers.outputs[0], layers.get_layer("dense").output]))
     states = [variable.value for variable in layers.non_trainable_variables]
 
     def forward(patches, scaling, weights):
         centre, scale = scaling
         out, _ = layers.stateless_call(weights, states, (patches - centre) / scale, training=False)
-        return out
+        return out if features else [out]
 
     patches = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
     weights = [tf.TensorSpec(variable.shape, tf.float32) for variable in layers.trainable_variables]

@@ -19,7 +19,8 @@ def _named(module: str, names: str) -> list[str]:
 
 
 TRUSTED = [
-    *_named("sklandslide", "BandStacker PatchSampler Augmenter LocalChange LandslideCNN SpatialBlockKFold"),
+    *_named("sklandslide", "ApplicabilityArea BandStacker PatchSampler Augmenter LocalChange LandslideCNN"),
+    *_named("sklandslide", "SpatialBlockKFold"),
     *_named("numpy", "clip max mean median min nan_to_num nanmean nanmedian nanstd percentile ptp quantile reshape"),
     *_named("numpy", "std sum var dtype"),
     *_named("sklearn.calibration", "_CalibratedClassifier _SigmoidCalibration _TemperatureScaling"),

@@ -41,6 +41,8 @@ _SMALLEST, _LARGEST = 0.5, 4.5
 _RIM = 0.5
 # A map's greatest height in inches: a page with room for its caption.
 _HIGHEST = 7.0
+# Outside the area of applicability.
+_GREY = (0.45, 0.5, 0.6)
 # Nodata: no image, grey or coloured, has a hatching of its own.
 _HATCHED: dict[str, Any] = {"facecolor": "0.95", "edgecolor": "0.75", "hatch": "////", "linewidth": 0}
 
@@ -61,6 +63,7 @@ def plot_map(
     scale_bar: bool = True,
     north_arrow: bool = True,
     legend: bool = True,
+    outside: Any = None,
 ) -> Axes:
     """Draw a landslide map: red points at window centres, yellow outlines, an image beneath.
 
@@ -89,6 +92,8 @@ def plot_map(
     scale_bar, north_arrow, legend : bool, default=True
         Whether to draw them. Bar and arrow are right at the middle of the map, and stand in the corners where they
         hide the fewest points and outlines. A map without a CRS has neither, one on a pole no arrow.
+    outside : array-like of bool, shape ``grid.shape``, default=None
+        Pixels outside the model's area of applicability, greyed: ``ax.images[1]``.
     """
     plt = pyplot()
     probability, red = np.asarray(probability), np.asarray(red, bool)
@@ -100,9 +105,11 @@ def plot_map(
     if ax is None:  # to be fitted; without a layout, which a style may bring along
         ax = plt.figure(figsize=(width, width), layout="none").add_axes((0.2, 0.2, 0.6, 0.6), anchor="N")
     drawn = _draw_image(ax, image, on)
+    if outside is not None:
+        _draw_image(ax, np.where(np.asarray(outside)[..., None], _GREY, np.nan), grid)
     # After the image, which brings limits and an aspect of its own.
     _frame(ax, grid, 0.0 if background is None else margin)
-    handles = _legend_handles(red, threshold, outlines, image, colours) if legend else []
+    handles = _legend_handles(red, threshold, outlines, image, outside, colours) if legend else []
     arrange(ax, grid, handles, highest)
     if background is None:
         drawn.set_clim(0, 1)
@@ -156,7 +163,9 @@ def _draw_colorbar(ax: Axes, image: Any) -> None:
     bar.ax.tick_params(labelsize=size, length=3, pad=2)
 
 
-def _legend_handles(red: np.ndarray, threshold: float | None, outlines: Any, image: Any, colours: Palette) -> list[Any]:
+def _legend_handles(
+    red: np.ndarray, threshold: float | None, outlines: Any, image: Any, outside: Any, colours: Palette
+) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -174,6 +183,8 @@ def _legend_handles(red: np.ndarray, threshold: float | None, outlines: Any, ima
         handles.append(line)
     if not np.isfinite(image).all():
         handles.append(Patch(label="No data", **_HATCHED))
+    if outside is not None and np.any(outside):
+        handles.append(Patch(label="Outside the area of applicability", facecolor=_GREY))
     return handles
 
 
