@@ -283,7 +283,7 @@ MUTANTS = [
            "mean(down**2, patch_size - 1, patch_size)",
            "mapping/test_applicability.py::test_pixels_that_the_network_leaves_out_count_for_the_statistics"),
     Mutant("second-band-is-the-first", "mapping/unfinished.py", "self._read(number)[band,", "self._read(number)[0,",
-           "mapping/test_applicability.py::test_pixels_that_the_network_leaves_out_count_for_the_statistics"),
+           "mapping/test_applicability.py::test_every_way_to_map_gives_the_index_of_each_window"),
     Mutant("step-forgotten-in-the-network", "mapping/windows.py", "windows[rows * step, cols * step]",
            "windows[rows, cols]", f"{MAP}test_network_map_equals_predict_proba[16]"),
     # ---- shared computation
