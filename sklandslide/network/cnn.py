@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
@@ -18,7 +18,7 @@ from .._version import __version__
 from ..features import AugmentedPatches, start_tensorflow
 from .build import build_cnn, without_optimizer
 from .state import packed, unpacked
-from .targets import checked_labels, combined_weights, prevalence_shift
+from .targets import checked_labels, checked_patches, combined_weights, prevalence_shift
 
 # Patches in one call of the network at predict time: large enough to fill the cores, small enough to bound memory.
 _PREDICT_BATCH = 1024
@@ -188,7 +188,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         """
         self._validate_params()
         ranges, seed = (X.ranges, X.seed) if isinstance(X, AugmentedPatches) else (None, None)
-        patches = self._check_patches(X.patches if ranges is not None else X, reset=True)
+        patches = checked_patches(self, X.patches if ranges is not None else X, reset=True)
         classes, codes = checked_labels(self, patches, y)
         weights = combined_weights(patches, classes, codes, self.class_weight, sample_weight)
         shift = None if self.prevalence is None else prevalence_shift(classes, codes, weights, self.prevalence)
@@ -324,7 +324,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
 
     def _forward(self, X: Any, features: bool) -> list[np.ndarray]:
         check_is_fitted(self)
-        patches = self._check_patches(X, reset=False)
+        patches = checked_patches(self, X, reset=False)
         start_tensorflow()
         from .programs import forward_function
 
@@ -377,29 +377,6 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         super().__setstate__({"prevalence": None, **state})  # models of 0.2.0.dev0 have none
         if "model_" in state:
             self.model_ = unpacked(state["model_"])
-
-    def _check_patches(self, X: Any, *, reset: bool) -> np.ndarray:
-        patches = check_array(X, dtype=np.float32, allow_nd=True, input_name="X", estimator=self)
-        if patches.ndim not in (2, 4):
-            raise ValueError(
-                f"X has shape {patches.shape}; {type(self).__name__} takes patches of shape (n_samples, rows, cols, "
-                "n_bands). Put a PatchSampler before it."
-            )
-        if reset:
-            self.n_features_in_ = patches.shape[-1]
-        elif patches.ndim == 2 and patches.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {patches.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                "features as input."
-            )
-        if patches.ndim == 2:
-            patches = patches[:, None, None, :]
-        if not reset and patches.shape[1:] != tuple(self.patch_shape_):
-            raise ValueError(
-                f"The patches have shape {patches.shape[1:]} (rows, cols, bands), but the network was trained on "
-                f"{tuple(self.patch_shape_)}. Use the same patch_size and composite as in training, or train again."
-            )
-        return patches
 
 
 def _made(kind, versions, patches, codes, weights, n_classes, ranges, seeds, memory=None, verbose=0, **parameters):

@@ -1,4 +1,4 @@
-"""Labels and weights of samples, checked, as the network trains on them."""
+"""Patches, labels and weights of samples, checked, as the network trains on them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,36 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logit
-from sklearn.utils import assert_all_finite, compute_class_weight
+from sklearn.utils import assert_all_finite, check_array, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
 from ..metrics import landslide_label
+
+
+def checked_patches(classifier: Any, X: Any, *, reset: bool) -> np.ndarray:
+    """Patches as float32, of the shape that the classifier was trained on unless it is being fitted."""
+    patches = check_array(X, dtype=np.float32, allow_nd=True, input_name="X", estimator=classifier)
+    if patches.ndim not in (2, 4):
+        raise ValueError(
+            f"X has shape {patches.shape}; {type(classifier).__name__} takes patches of shape (n_samples, rows, cols, "
+            "n_bands). Put a PatchSampler before it."
+        )
+    if reset:
+        classifier.n_features_in_ = patches.shape[-1]
+    elif patches.ndim == 2 and patches.shape[1] != classifier.n_features_in_:
+        raise ValueError(
+            f"X has {patches.shape[1]} features, but {type(classifier).__name__} is expecting "
+            f"{classifier.n_features_in_} features as input."
+        )
+    if patches.ndim == 2:
+        patches = patches[:, None, None, :]
+    if not reset and patches.shape[1:] != tuple(classifier.patch_shape_):
+        raise ValueError(
+            f"The patches have shape {patches.shape[1:]} (rows, cols, bands), but the network was trained on "
+            f"{tuple(classifier.patch_shape_)}. Use the same patch_size and composite as in training, or train again."
+        )
+    return patches
 
 
 def checked_labels(classifier: Any, patches: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
