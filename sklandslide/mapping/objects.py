@@ -52,7 +52,7 @@ def landslide_objects(
 
 def _joined(grid: Grid, areas: np.ndarray, n_areas: int, join_m: float) -> np.ndarray:
     """Number of the object that each area belongs to, from 0, in the order of the areas."""
-    if not join_m:
+    if not join_m or not n_areas:
         return np.arange(n_areas)
     rows, cols = areas.shape
     edge = np.flatnonzero(_edge(areas > 0))

@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import rasterio
-from mapping.test_landslide_map import PLACES, inventory_of, pixel_box, random_landslides, random_values, write_map
 from matplotlib.text import Text
 from sklearn.metrics import average_precision_score
+from small_maps import PLACES, inventory_of, pixel_box, random_landslides, random_values, write_map
 
 from sklandslide import LandslideMap
 from sklandslide.exceptions import InventoryError, SceneReadError

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from mapping.test_landslide_map import inventory_of, pixel_box, random_values, write_map
+from small_maps import inventory_of, pixel_box, random_values, write_map
 
 from sklandslide import AreaPrecisionRecallDisplay, FROCDisplay, LandslideMap
 
