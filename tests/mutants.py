@@ -264,7 +264,7 @@ MUTANTS = [
            LAW),
     Mutant("last-tile-row-forgotten", "mapping/tiles.py", "(-(-last // self.side))", "(last // self.side)",
            f"{KEPT} {LAW}"),
-    Mutant("probability-of-the-other-class", "mapping/windows.py", "[:, self.task.column]", "[:, 1 - self.task.column]",
+    Mutant("probability-of-the-other-class", "mapping/windows.py", "(X)[:, task.column]", "(X)[:, 1 - task.column]",
            LAW),
     Mutant("windows-transposed", "mapping/windows.py", "rows * task.step + half, cols * task.step + half",
            "cols * task.step + half, rows * task.step + half", LAW),
