@@ -229,10 +229,10 @@ def print_map_scores(landslides, polygons, **inventory):
     """What stands in the map: the figures that a user of it needs."""
     score = landslides.score(polygons, **inventory)
     ap = landslides.average_precision(polygons, **inventory)
-    precision, recall = score["area_precision"], score["area_recall"]
+    f1 = 2 * score["hit_km2"] / (score["red_km2"] + score["landslide_km2"])
     red, truth = (100 * score[name] / score["valid_km2"] for name in ("red_km2", "landslide_km2"))
     print(f"\nMap of the held-out region, at the threshold {landslides.threshold:.3f}")
-    print(f"  of area: average precision {ap:.3f}, F1 {2 * precision * recall / (precision + recall):.3f}")
+    print(f"  of area: average precision {ap:.3f}, F1 {f1:.3f}")
     print(f"  red {red:.1f} %, landslide {truth:.1f} % of the ground")
     print(f"  landslides hit: {score['n_hit']} of {score['n_landslides']} ({100 * score['hit_rate']:.0f} %)")
     print(f"  false alarms: {score['false_alarms_per_km2']:.2f} per km2")

@@ -29,7 +29,7 @@ def main(arguments=None):
     parser.add_argument("--units", type=pair, action="append", default=[], metavar="NAME=dB|linear")
     parser.add_argument("--nodata", type=pair, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--step", type=int, default=2, help="of the sliding window in pixels")
-    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--threshold", type=float, help="default: the model's own")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated scene")
     parser.add_argument("--out", type=Path, default=Path("other_map.tif"), metavar="FILE")
     parser.add_argument("--overwrite", action="store_true")
@@ -43,7 +43,8 @@ def main(arguments=None):
         scene, _ = make_scene(random_state=options.seed)
     predictor = SlidingWindowPredictor(model, step=options.step, verbose=1)
     landslides = predictor.predict_map(scene, options.out, overwrite=options.overwrite)
-    print(f"{options.out}: {len(landslides.points(options.threshold))} points at {options.threshold} or more.")
+    threshold = options.threshold or landslides.threshold or 0.5
+    print(f"{options.out}: {len(landslides.points(threshold))} points at {threshold:.3g} or more.")
 
 
 if __name__ == "__main__":

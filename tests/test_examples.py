@@ -10,13 +10,14 @@ from pathlib import Path
 import geopandas
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 import pytest
 
 from sklandslide import LandslideMap, make_scene
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
-OUTPUTS = ["landslides.gpkg", "map.png", "map.tif", "model.pkl", "model.skops"]
+OUTPUTS = ["landslides.csv", "landslides.gpkg", "map.png", "map.tif", "model.pkl", "model.skops"]
 
 
 def run(script, *arguments):
@@ -56,16 +57,24 @@ def test_main_job_and_reuse(tmp_path, run_here, capsys):
     quick = ["--patch-sizes", 12, "--learning-rates", 1e-3, "--epochs", 2, "--step", 8, "--max-per-polygon", 4]
     printed = run("map_landslides.py", *quick, "--jobs", 1, "--out", out)
     assert sorted(p.name for p in out.iterdir()) == OUTPUTS
-    for word in ("samples of", "Search (accuracy over spatial folds)", "Held-out region", "accuracy", "recall"):
+    for word in ("samples of", "Search (average precision", "Threshold chosen", "false alarms"):
         assert word in printed
-    tp, fp, fn, tn = map(int, re.search(r"TP (\d+), FP (\d+), FN (\d+), TN (\d+)", printed).groups())
-    accuracy, precision, recall = (float(v) for v in re.findall(r"(?:accuracy|precision|recall) +([\d.]+) %", printed))
+    tp, fp, fn, tn = map(int, re.findall(r"TP (\d+), FP (\d+), FN (\d+), TN (\d+)", printed)[-1])
+    scores = re.findall(r"(?:accuracy|precision|recall) +([\d.]+) %", printed)[-3:]
+    accuracy, precision, recall = map(float, scores)
     assert accuracy == pytest.approx(100 * (tp + tn) / (tp + fp + fn + tn), abs=0.006)
     assert recall == pytest.approx(100 * tp / (tp + fn), abs=0.006)
     assert precision == pytest.approx(100 * tp / (tp + fp) if tp + fp else 0, abs=0.006)
     layers = geopandas.list_layers(out / "landslides.gpkg")["name"].tolist()
     assert {"points", "polygons"} <= set(layers)
-    assert len(pickle.loads((out / "model.pkl").read_bytes()).steps) == 4
+    model = pickle.loads((out / "model.pkl").read_bytes())
+    assert len(model.estimator.estimator.steps) == 4
+    landslides = LandslideMap.open(out / "map.tif")
+    assert landslides.threshold == pytest.approx(model.threshold)
+    table = pandas.read_csv(out / "landslides.csv")
+    assert table["rank"].tolist() == list(range(1, len(table) + 1))
+    assert (table["area_m2"] >= 400).all()
+    assert len(table) == len(geopandas.read_file(out / "landslides.gpkg", layer="polygons"))
 
     make_scene(shape=(100, 120), random_state=1, directory=tmp_path / "scene")
     files = []
@@ -73,7 +82,7 @@ def test_main_job_and_reuse(tmp_path, run_here, capsys):
         files += ["--band", f"{band}={tmp_path / 'scene' / band}.tif", "--units", f"{band}=dB"]
     for model, name in (("model.pkl", "other.tif"), ("model.skops", "same.tif")):
         run_here("reuse_model.py", out / model, *files, "--step", 8, "--out", tmp_path / name)
-        assert "points at 0.5 or more" in capsys.readouterr().out
+        assert re.search(r"points at 0\.\d+ or more", capsys.readouterr().out)
     other, same = (LandslideMap.open(tmp_path / name) for name in ("other.tif", "same.tif"))
     assert other.patch_size == 12
     np.testing.assert_array_equal(other.probability, same.probability)

@@ -169,7 +169,7 @@ def _legend_handles(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    rule = "" if threshold is None else f", probability \u2265 {threshold:g}"
+    rule = "" if threshold is None else f", probability \u2265 {threshold:.3g}"
     handles: list[Any] = [
         Line2D(
             [], [], color=colours.points, marker="o", markersize=5, linestyle="", markeredgecolor=colours.points_rim,
