@@ -57,8 +57,8 @@ class SlidingWindowPredictor(BaseEstimator):
         1 shows a progress bar.
     applicability : ApplicabilityArea, default=None
         Fitted. The map has a second band then, the dissimilarity of each window to the training windows over its
-        threshold: above 1 the window lies outside the area (`LandslideMap.dissimilarity`). It is computed with the map,
-        in the same pass of the network where the estimator is the area's own pipeline or a search that found it.
+        threshold: above 1 the window lies outside the area (``LandslideMap.dissimilarity``). It is computed with the
+        map, in the same pass of the network where the estimator is the area's own pipeline or a search that found it.
 
     Attributes
     ----------
