@@ -127,6 +127,7 @@ def samples(scene, polygons, composite, way):
     """Samples drawn in one of the ways."""
     both = way.get("polygons", False)
     drawn = {name: way[name] for name in ("background", "edge", "edge_distance") if name in way}
+    drawn = {"background": 0, "edge": 0, **drawn} if drawn else {}  # None would mean the defaults
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SamplingWarning)  # polygons at the edge of the scene
         X, y, groups, report = sample_polygons(
