@@ -12,8 +12,8 @@ from ..composites import band_inputs, resolve_composite
 from ..exceptions import InventoryError, SceneError
 from ..geodata import Inventory, beside, read_inventory
 
-# Negatives of either kind for each landslide sample, where an inventory holds landslides only: best for the map in
-# our study (docs/results).
+# Negatives of either kind for each landslide sample, where an inventory holds landslides only
+# (examples/sampling_study.py compares ratios by the map).
 _RATIO = 2.0
 
 
