@@ -125,9 +125,9 @@ def run_any(name, seed, memory):
     bands, statistic, _ = BASELINES[name]
     search = GridSearchCV(
         make_pipeline(
-            BandStacker(bands), PatchSampler(max(WINDOWS)), LocalChange(statistic=statistic), LogisticRegression(C=100)
+            BandStacker(bands), PatchSampler(max(sizes)), LocalChange(statistic=statistic), LogisticRegression(C=100)
         ),
-        {"localchange__size": [7] if name.endswith("7") else WINDOWS},
+        {"localchange__size": [7] if name.endswith("7") else [side for side in WINDOWS if side <= max(sizes)]},
         cv=spatial_folds(X[train], options.folds, max(sizes), seed),
     )
     search.fit(X[train], y[train], groups=groups[train])

@@ -128,7 +128,7 @@ def test_nine_composites(tmp_path):
     assert str(results) not in text
     records = [json.loads(line) for line in results.read_text().splitlines()[1:]]
     for name in COMPOSITES:
-        scores, counts = rows_of(text, name)
+        scores, counts = rows_of(text, name)[:2]
         mine = [r for r in records if r["key"][0] == name]
         assert len(mine) == 2
         assert scores[2].startswith(f"{np.mean([r['accuracy'] for r in mine]):.1f} ± ")
@@ -136,12 +136,20 @@ def test_nine_composites(tmp_path):
         assert mine[0]["tp"] + mine[0]["fn"] == mine[0]["fp"] + mine[0]["tn"]
     assert rows_of(text, "BAA")[0][3::2] == ["94.17", "97.32", "90.83"]
     assert rows_of(text, "BAA")[1][5:9] == ["218", "6", "22", "234"]
+    for name in ("log-ratio", "energy", "energy 7 x 7", "stack", "stack, before only"):
+        (baseline,) = rows_of(text, name)
+        difference = [
+            next(r["accuracy"] for r in records if r["key"] == [name, seed])
+            - next(r["accuracy"] for r in records if r["key"] == ["BAA", seed])
+            for seed in (0, 1)
+        ]
+        assert baseline[6].startswith(f"{np.mean(difference):+.1f} (")
     (vv_ahead,) = rows_of(text, "VV ahead of VH")
     assert vv_ahead[2] == "+12.30"
     assert vv_ahead[4] in ("agrees", "disagrees", "not decided by these seeds")
     # the same again takes everything from the file, in another number of processes
     printed = run("plot_nine_composites.py", *tiny, "--jobs", 2, strict=False)
-    assert "18 of 18 runs are in" in printed
+    assert "28 of 28 runs are in" in printed
     assert rows_of(printed, "BAA") == rows_of(text, "BAA")
 
 
