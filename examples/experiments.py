@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import joblib
+import map_landslides
 import numpy as np
 from scipy import stats
 from sklearn.metrics import confusion_matrix
@@ -95,10 +96,8 @@ def sample(seed, side, patch_sizes, stride, max_per_polygon=None, n_before=1):
 
 def held_out_region(X, y, groups, patch_size, seed, share=0.3):
     """Rows west of a line for training, east of it for the test, a patch apart; as many of each class in each."""
-    border = np.quantile(X[:, 0], 1 - share)
-    east = X[:, 0] >= border
-    west = (X[:, 0] < border - X.patch_extent(patch_size)[0]) & ~np.isin(groups, groups[east])
-    return balanced(np.flatnonzero(west), y, seed), balanced(np.flatnonzero(east), y, seed)
+    west, east, _ = map_landslides.held_out_region(X, groups, patch_size, share)
+    return balanced(west, y, seed), balanced(east, y, seed)
 
 
 def balanced(rows, y, seed):

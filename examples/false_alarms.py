@@ -135,9 +135,16 @@ def simulated_pairs(n_grounds, seed, side=100, n_dates=4):
             yield SIMULATED, "", Scene.from_arrays(bands, transform=grid.transform, crs=grid.crs, units=units)
 
 
+def rule(name, patch_size, **change):
+    """A threshold on one number, fitted by a logistic regression of one feature."""
+    bands, statistic = RULES[name]
+    change = LocalChange(statistic=statistic, **change)
+    return make_pipeline(BandStacker(bands), PatchSampler(patch_size), change, LogisticRegression(C=100))
+
+
 def trained(composite, scene, polygons, options):
     """A pipeline whose patch size was searched with spatial folds, the chosen size and the number of samples."""
-    bands, statistic = RULES.get(composite, (composite, None))
+    bands, _ = RULES.get(composite, (composite, None))
     largest = max(options.patch_sizes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SamplingWarning)  # polygons at the edge of the scene give no sample
@@ -151,10 +158,8 @@ def trained(composite, scene, polygons, options):
             balance=True,
             random_state=options.seed,
         )
-    if statistic:
-        pipeline = make_pipeline(
-            BandStacker(bands), PatchSampler(max(WINDOWS)), LocalChange(statistic=statistic), LogisticRegression(C=100)
-        )
+    if composite in RULES:
+        pipeline = rule(composite, max(WINDOWS))
         grid = {"localchange__size": WINDOWS}
     else:
         cnn = LandslideCNN(input_size=None, epochs=options.epochs, random_state=options.seed)

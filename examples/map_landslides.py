@@ -148,9 +148,9 @@ def samples(scene, polygons, composite, options):
     )
 
 
-def held_out_region(X, groups, patch_size):
+def held_out_region(X, groups, patch_size, share=HELD_OUT):
     """Rows for training, west of a border, and rows for the test, east of it and a patch apart; and the border's x."""
-    border = np.quantile(X[:, 0], 1 - HELD_OUT)
+    border = np.quantile(X[:, 0], 1 - share)
     east = X[:, 0] >= border
     west = (X[:, 0] < border - X.patch_extent(patch_size)[0]) & ~np.isin(groups, groups[east])
     return np.flatnonzero(west), np.flatnonzero(east), border

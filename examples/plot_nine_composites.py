@@ -37,11 +37,10 @@ from experiments import (
     spread,
     write_table,
 )
-from sklearn.linear_model import LogisticRegression
+from false_alarms import rule
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
 
-from sklandslide import COMPOSITES, BandStacker, LocalChange, PatchSampler
+from sklandslide import COMPOSITES
 from sklandslide.datasets import load_paper_table
 
 options = parse_settings(
@@ -98,12 +97,11 @@ def run(name, seed, memory, composite, n_before=1):
 # patch size is. And the network on dates that the paper did not have: eight before the event, and two after it, reduced
 # to the median before, the median after, and the z-score of the dates after against the spread of those before.
 
-VV, VH = "VV_after - VV_before", "VH_after - VH_before"
 WINDOWS = [1, 3, 5, 7, 11, 15]
 BASELINES = {
-    "log-ratio": ([VV], "log_ratio", "threshold on the log-ratio of VV, in a window of 1 to 15 pixels"),
-    "energy": ([VV, VH], "energy", "threshold on the energy of VV and VH differences, in a window of 1 to 15 pixels"),
-    "energy 7 x 7": ([VV, VH], "energy", "the same in a window of 7 pixels"),
+    "log-ratio": ("log-ratio", "threshold on the log-ratio of VV, in a window of 1 to 15 pixels"),
+    "energy": ("energy", "threshold on the energy of VV and VH differences, in a window of 1 to 15 pixels"),
+    "energy 7 x 7": ("energy", "the same in a window of 7 pixels"),
 }
 N_BEFORE = 8
 STACK = ["median(VV_before*)", "median(VV_after*)", "zscore(VV_after*; VV_before*)"]
@@ -122,11 +120,8 @@ def run_any(name, seed, memory):
     sizes = options.patch_sizes
     X, y, groups = sample(seed, options.side, sizes, options.stride, options.max_per_polygon)
     train, test = held_out_region(X, y, groups, max(sizes), seed)
-    bands, statistic, _ = BASELINES[name]
     search = GridSearchCV(
-        make_pipeline(
-            BandStacker(bands), PatchSampler(max(sizes)), LocalChange(statistic=statistic), LogisticRegression(C=100)
-        ),
+        rule(BASELINES[name][0], max(sizes)),
         {"localchange__size": [7] if name.endswith("7") else [side for side in WINDOWS if side <= max(sizes)]},
         cv=spatial_folds(X[train], options.folds, max(sizes), seed),
     )

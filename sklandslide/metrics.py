@@ -347,7 +347,7 @@ def area_precision_recall(
     >>> precision.round(3).tolist(), recall.tolist(), round(ap, 4)
     ([0.333, 0.5, 0.75], [1.0, 1.0, 0.75], 0.6875)
     """
-    from sklearn.metrics import average_precision_score, precision_recall_curve
+    from sklearn.metrics import precision_recall_curve
 
     probability, ground, slides = np.asarray(probability), np.asarray(ground_m2), np.asarray(landslide_m2)
     covered = np.flatnonzero(slides > 0)
@@ -356,7 +356,18 @@ def area_precision_recall(
     weight = np.concatenate([np.maximum(ground - slides, 0), slides[covered]])
     precision, recall, threshold = precision_recall_curve(truth, score, sample_weight=weight, drop_intermediate=True)
     # the last point of scikit-learn's curve belongs to no threshold
-    return precision[:-1], recall[:-1], threshold, float(average_precision_score(truth, score, sample_weight=weight))
+    precision, recall = precision[:-1], recall[:-1]
+    return precision, recall, threshold, average_precision_of(precision, recall)
+
+
+def average_precision_of(precision: Any, recall: Any) -> float:
+    """Average precision of a curve with rising thresholds: the sum of precision times the gain in recall."""
+    return float(-np.diff(recall, append=0.0) @ np.asarray(precision))
+
+
+def f1_of(precision: Any, recall: Any) -> np.ndarray:
+    """F1 at each point of a curve: the harmonic mean, 0 where both are."""
+    return 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
 
 
 def area_reliability(probability: Any, ground_m2: Any, landslide_m2: Any, n_bins: int = 10) -> dict[str, np.ndarray]:

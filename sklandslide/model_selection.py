@@ -12,7 +12,7 @@ from sklearn.model_selection import BaseCrossValidator, GroupKFold, StratifiedGr
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import type_of_target
 
-from .metrics import landslide_label
+from .metrics import f1_of, landslide_label
 from .sampling import Locations
 
 __all__ = ["SpatialBlockKFold", "map_scorer"]
@@ -294,4 +294,4 @@ class _MapScorer:
         if self.metric == "average_precision":
             return float(average_precision_score(truth, probability, sample_weight=area))
         precision, recall, _ = precision_recall_curve(truth, probability, sample_weight=area)
-        return float((2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)).max())
+        return float(f1_of(precision, recall).max())

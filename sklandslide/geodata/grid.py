@@ -129,6 +129,16 @@ class Grid:
         det = t.a * t.e - t.b * t.d
         return np.stack([(t.a * y - t.d * x) / det, (t.e * x - t.b * y) / det], axis=-1)
 
+    def pixel_box(self, bounds: Any) -> tuple[np.ndarray, np.ndarray]:
+        """First row and column, and those after the last, of the pixels that boxes on the map touch.
+
+        Boxes (..., 4) are smallest x, smallest y, largest x, largest y; whole numbers as float64, shape (..., 2), also
+        beyond the grid.
+        """
+        left, bottom, right, top = np.moveaxis(np.asarray(bounds, np.float64), -1, 0)
+        corners = self.rowcol(np.stack([[left, left, right, right], [bottom, top, bottom, top]], axis=-1))
+        return np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+
     def window_origins(self, xy: Any, patch_size: int) -> np.ndarray:
         """First row and column of the patch about each point, int64, shape (n, 2).
 

@@ -103,20 +103,17 @@ def ground_metric(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray, n
     cols = np.arange(window.col_off, window.col_off + window.width) + 0.5
     if grid.transform.d == 0:
         cols = cols[:1]  # latitude is that of the row
-    radians = grid.crs.units_factor[1]
-    latitude = grid.xy(rows[:, None], cols)[..., 1] * radians
-    east, north = _radii(_system(grid).ellipsoid, latitude)
-    return (radians * east) ** -2.0, none, (radians * north) ** -2.0
+    return _geographic_metric(grid, grid.xy(rows[:, None], cols))
 
 
 def ground_metric_at(grid: Grid, xy: np.ndarray) -> np.ndarray:
     """What `ground_metric` says, at places on the map: symmetric matrices, (n, 2, 2)."""
+    if not len(xy):  # PROJ takes one place at least
+        return np.empty((0, 2, 2))
     if grid.crs is not None and grid.crs.is_projected:
         xx, mixed, yy = _projected_metric(grid, xy)
     elif grid.crs is not None and grid.crs.is_geographic:
-        radians = grid.crs.units_factor[1]
-        east, north = _radii(_system(grid).ellipsoid, xy[:, 1] * radians)
-        xx, mixed, yy = (radians * east) ** -2.0, np.zeros(len(xy)), (radians * north) ** -2.0
+        xx, mixed, yy = _geographic_metric(grid, xy)
     else:
         xx, mixed, yy = (np.repeat(part.ravel(), len(xy)) for part in ground_metric(grid, Window(0, 0, 1, 1)))
     return np.stack([np.stack([xx, mixed], axis=-1), np.stack([mixed, yy], axis=-1)], axis=-2)
@@ -187,6 +184,14 @@ def _between(first: int, count: int, spacing: int, length: int) -> tuple[np.ndar
     centres = np.arange(first, first + count) + 0.5
     before = (centres // spacing).astype(np.int64) - start
     return points, before, (centres - points[before]) / (points[before + 1] - points[before])
+
+
+def _geographic_metric(grid: Grid, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ground's metric at places in longitude and latitude."""
+    radians = grid.crs.units_factor[1]
+    latitude = xy[..., 1] * radians
+    east, north = _radii(_system(grid).ellipsoid, latitude)
+    return (radians * east) ** -2.0, np.zeros_like(latitude), (radians * north) ** -2.0
 
 
 def _projected_metric(grid: Grid, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ def landslide_objects(
 
 def _joined(grid: Grid, areas: np.ndarray, n_areas: int, join_m: float) -> np.ndarray:
     """Number of the object that each area belongs to, from 0, in the order of the areas."""
-    if not join_m or not n_areas:
+    if not join_m:
         return np.arange(n_areas)
     rows, cols = areas.shape
     edge = np.flatnonzero(_edge(areas > 0))
@@ -128,15 +128,11 @@ def _pixel_metric(grid: Grid, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     ``across * x**2 + 2 * skew * x * y + down * y**2``, in square metres.
     """
     row, col = np.divmod(pixels, grid.shape[1])
-    (xx, xy), (_, yy) = np.moveaxis(ground_metric_at(grid, grid.xy(row + 0.5, col + 0.5)), 0, -1)
-    # of changes per metre, and so the inverse of that of lengths
-    determinant = xx * yy - xy**2
-    xx, xy, yy = yy / determinant, -xy / determinant, xx / determinant
     t = grid.transform
-    across = xx * t.a**2 + 2 * xy * t.a * t.d + yy * t.d**2
-    skew = xx * t.a * t.b + xy * (t.a * t.e + t.b * t.d) + yy * t.d * t.e
-    down = xx * t.b**2 + 2 * xy * t.b * t.e + yy * t.e**2
-    return across, skew, down
+    step = np.array([[t.a, t.b], [t.d, t.e]])
+    # the metric is of changes per metre: that of lengths is its inverse
+    metric = step.T @ np.linalg.inv(ground_metric_at(grid, grid.xy(row + 0.5, col + 0.5))) @ step
+    return metric[:, 0, 0], metric[:, 0, 1], metric[:, 1, 1]
 
 
 def _mean_slope(scene: Scene, grid: Grid, areas: np.ndarray, owner: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..metrics import (
     area_precision_recall,
     area_reliability,
     area_scores,
+    f1_of,
     froc_curve,
     hits_by_size,
     map_scores,
@@ -219,9 +220,8 @@ class ScoredMap(ProbabilityRaster):
         import pandas
 
         precision, recall, threshold, _ = area_precision_recall(*self._by_area(inventory, options))
-        f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)  # 0 where both are
         names = ("threshold", "area_precision", "area_recall", "area_f1")
-        return pandas.DataFrame(dict(zip(names, (threshold, precision, recall, f1), strict=True)))
+        return pandas.DataFrame(dict(zip(names, (threshold, precision, recall, f1_of(precision, recall)), strict=True)))
 
     def average_precision(self, inventory: Any, **options: Any) -> float:
         """Average precision of ground area: how well the map ranks ground, whatever the threshold.

@@ -36,10 +36,7 @@ def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np
 
     pixels, owners = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for number, geometry in enumerate(geometries):
-        left, bottom, right, top = geometry.bounds
-        corners = grid.rowcol([[left, bottom], [left, top], [right, bottom], [right, top]])
-        low = np.clip(np.floor(corners.min(axis=0)), 0, grid.shape).astype(int)
-        high = np.clip(np.ceil(corners.max(axis=0)), 0, grid.shape).astype(int)
+        low, high = (np.clip(ends, 0, grid.shape).astype(int) for ends in grid.pixel_box(geometry.bounds))
         if (high <= low).any():
             continue
         window = Window(*low.tolist(), *(high - low).tolist())

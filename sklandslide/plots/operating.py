@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..metrics import average_precision_of
 from .furniture import pyplot
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ class AreaPrecisionRecallDisplay:
         display = cls(
             precision=curve["area_precision"],
             recall=curve["area_recall"],
-            average_precision=landslide_map.average_precision(inventory, **options),
+            average_precision=average_precision_of(curve["area_precision"], curve["area_recall"]),
             landslide_share=curve["area_precision"][0],  # at the lowest threshold all is red
             operating_point=point,
             name=name,

@@ -284,12 +284,9 @@ def _lattice_points(grid: Any, geometry: Any, size: int, stride: int) -> np.ndar
     """Centres of the candidates' pixels in a polygon."""
     import shapely
 
-    left, bottom, right, top = geometry.bounds
-    corners = grid.rowcol([[left, bottom], [left, top], [right, bottom], [right, top]])
     # Beyond the scene's edge, candidates within one patch of it are enough to be counted as refused.
     beyond = np.array(grid.shape) + size
-    low = np.clip(np.floor(corners.min(axis=0)), -size, beyond).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0)), -size, beyond).astype(int)
+    low, high = (np.clip(ends, -size, beyond).astype(int) for ends in grid.pixel_box(geometry.bounds))
     rows, cols = (np.arange(-(-a // stride) * stride, b, stride) for a, b in zip(low, high, strict=True))
     points = grid.xy(rows[:, None] + 0.5, cols[None, :] + 0.5).reshape(-1, 2)
     shapely.prepare(geometry)

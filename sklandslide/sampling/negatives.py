@@ -120,13 +120,11 @@ class Drawing:
     def _places(self, boxes: np.ndarray, asked: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Centres of pixels in boxes on the map whose patches fit the scene, in random order, and the box of each."""
         grid = self.scene.grid
-        left, bottom, right, top = boxes.T
-        corners = grid.rowcol(np.stack([[left, left, right, right], [bottom, top, bottom, top]], axis=-1))
         first = (self.size - 1) // 2
         last = np.array(grid.shape) - self.size + first + 1
-        low = np.clip(np.floor(corners.min(axis=0)), first, last).astype(np.int64)
-        high = np.clip(np.ceil(corners.max(axis=0)), first, last).astype(np.int64)
-        ends = np.cumsum((high - low).prod(axis=1))
+        low, high = (np.clip(ends, first, last).astype(np.int64) for ends in grid.pixel_box(boxes))
+        counts = (high - low).prod(axis=1)
+        ends = np.cumsum(counts)
         count = int(ends[-1]) if len(ends) else 0
         most = max(_PLACES, 20 * asked)
         if count <= most:
@@ -139,7 +137,7 @@ class Drawing:
             place = order[start : start + step]
             box = np.searchsorted(ends, place, side="right")
             width = (high - low)[box, 1]
-            at = place - (ends - (high - low).prod(axis=1))[box]
+            at = place - (ends - counts)[box]
             row, col = low[box, 0] + at // width, low[box, 1] + at % width
             yield grid.xy(row + 0.5, col + 0.5), box
 
