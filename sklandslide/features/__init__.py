@@ -6,7 +6,7 @@ from .contract import require_scene, size_text
 from .local_change import LocalChange
 from .patches import PatchSampler, patch_side
 from .tensorflow_start import cores, start_tensorflow
-from .variants import drawn_maps, resampled
+from .variants import drawn_levels, drawn_maps, resampled
 from .view import CompositeView
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "PatchSampler",
     "Ranges",
     "cores",
+    "drawn_levels",
     "drawn_maps",
     "patch_side",
     "require_scene",

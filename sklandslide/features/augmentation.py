@@ -12,7 +12,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .tensorflow_start import start_tensorflow
-from .variants import drawn_maps, resampled
+from .variants import drawn_levels, drawn_maps, resampled
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Ranges:
     rotation: float
     zoom: float
     translation: float
+    brightness: float
 
     @property
     def reach(self) -> tuple[float, ...]:
-        """For `drawn_maps`: mirrored along x and y or not (1 or 0), radians, scale, shift along x and y."""
+        """Mirrored along x and y or not (1 or 0), radians, scale, shift along x and y; and the level of bands."""
         mirrored = (float(axis in (self.flip or "")) for axis in ("horizontal", "vertical"))
-        return *mirrored, float(np.radians(self.rotation)), self.zoom, self.translation, self.translation
+        shift = self.translation
+        return *mirrored, float(np.radians(self.rotation)), self.zoom, shift, shift, self.brightness
 
 
 class AugmentedPatches:
@@ -71,16 +73,19 @@ class AugmentedPatches:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         start_tensorflow()
-        seed = check_random_state(self.seed).randint(np.iinfo(np.int32).max)
-        out = resampled(self.patches, drawn_maps(self.shape, self.ranges.reach, (seed, 0))).numpy()
+        seed = (check_random_state(self.seed).randint(np.iinfo(np.int32).max), 0)
+        out = resampled(self.patches, drawn_maps(self.shape, self.ranges.reach, seed)).numpy()
+        if self.ranges.brightness:
+            spread = self.patches.std(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+            out += spread * drawn_levels(self.shape, self.ranges.reach, seed).numpy()
         return out if dtype is None else out.astype(dtype)
 
 
 class Augmenter(TransformerMixin, BaseEstimator):
-    """Flip, rotate, zoom and shift training patches at random, as the paper does (section 3.2).
+    """Flip, rotate, zoom and shift training patches at random, as the paper does (section 3.2), and change their level.
 
     In a pipeline the patches of `fit` are augmented, those of `predict` never: `fit_transform` gives
-    `AugmentedPatches`, `transform` gives its input. All four changes are one affine resampling (bilinear, edges
+    `AugmentedPatches`, `transform` gives its input. The paper's four changes are one affine resampling (bilinear, edges
     mirrored) of each patch, drawn anew each epoch by `LandslideCNN`.
 
     Parameters
@@ -95,6 +100,10 @@ class Augmenter(TransformerMixin, BaseEstimator):
         Largest change of scale, as a fraction.
     translation : float, default=0.1
         Largest shift along each axis, as a fraction of the patch.
+    brightness : float, default=0.0
+        Largest change of a band's level, in standard deviations of that band over all training patches, drawn for each
+        band by itself: rain, season and calibration shift whole scenes of radar by some dB from date to date. The
+        paper has none.
     random_state : int, RandomState instance or None, default=None
         Seed of the variants. With None `LandslideCNN` draws them from its own `random_state`.
 
@@ -118,6 +127,7 @@ class Augmenter(TransformerMixin, BaseEstimator):
         "rotation": [Interval(Real, 0, 180, closed="both")],
         "zoom": [Interval(Real, 0, 1, closed="left")],
         "translation": [Interval(Real, 0, 1, closed="left")],
+        "brightness": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -128,12 +138,14 @@ class Augmenter(TransformerMixin, BaseEstimator):
         rotation: float = 36.0,
         zoom: float = 0.1,
         translation: float = 0.1,
+        brightness: float = 0.0,
         random_state: Any = None,
     ) -> None:
         self.flip = flip
         self.rotation = rotation
         self.zoom = zoom
         self.translation = translation
+        self.brightness = brightness
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Augmenter:
@@ -169,8 +181,8 @@ class Augmenter(TransformerMixin, BaseEstimator):
         seed = None
         if self.random_state is not None:
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        ranges = Ranges(self.flip, float(self.rotation), float(self.zoom), float(self.translation))
-        return AugmentedPatches(_check_patches(X), ranges, seed)
+        changes = (float(value) for value in (self.rotation, self.zoom, self.translation, self.brightness))
+        return AugmentedPatches(_check_patches(X), Ranges(self.flip, *changes), seed)
 
     def transform(self, X: Any) -> Any:
         """Return X unchanged: patches to be classified are never augmented.

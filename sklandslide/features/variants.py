@@ -32,6 +32,17 @@ def drawn_maps(shape: Any, reach: Any, seed: Any) -> Any:
     return tf.stack([a, b, offset_x, c, d, offset_y, zero, zero], axis=1)
 
 
+def drawn_levels(shape: Any, reach: Any, seed: Any) -> Any:
+    """What is added to each band of each image, in the band's standard deviations: shape (n, 1, 1, bands).
+
+    They are drawn from the last of `Ranges.reach`, apart from the maps of the same seed.
+    """
+    import tensorflow as tf
+
+    own = tf.random.fold_in(tf.cast(tf.stack(seed), tf.int32), 1)
+    return tf.random.stateless_uniform((shape[0], 1, 1, shape[3]), own, -1.0, 1.0) * tf.cast(reach, tf.float32)[6]
+
+
 def resampled(images: Any, maps: Any) -> Any:
     """Images seen through affine maps: bilinear, edges mirrored."""
     import tensorflow as tf

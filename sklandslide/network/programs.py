@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..features import drawn_maps, resampled
+from ..features import drawn_levels, drawn_maps, resampled
 from .build import in_float32
 from .state import require_own
 
@@ -55,7 +55,7 @@ class TrainingProgram:
     @cached_property
     def train(self) -> Any:
         """`_train`, compiled."""
-        reach, order = tf.TensorSpec((6,), tf.float32), tf.TensorSpec((None,), tf.int64)
+        reach, order = tf.TensorSpec((7,), tf.float32), tf.TensorSpec((None,), tf.int64)
         traced = tf.function(self._train, autograph=False)
         return traced.get_concrete_function(self._samples, _SCALING, reach, order, _NUMBER, _NUMBER, _NUMBER)
 
@@ -83,13 +83,16 @@ class TrainingProgram:
         variables, n = self.layers.trainable_variables, tf.size(order, tf.int64)
         (centre, scale), shape = scaling, (n, *samples[0].shape[1:])
         # drawn for all batches at once: many small operations
-        maps = drawn_maps(shape, reach, (seed, first_step)) if self.augmented else tf.zeros((n, 0))
+        if self.augmented:
+            maps, levels = (draw(shape, reach, (seed, first_step)) for draw in (drawn_maps, drawn_levels))
 
         def batch(start):
             patches, codes, weights = (tf.gather(a, order[start : start + batch_size]) for a in samples)
-            if self.augmented:
-                patches = tf.ensure_shape(resampled(patches, maps[start : start + batch_size]), patches.shape)
-            return (patches - centre) / scale, codes, weights
+            if not self.augmented:
+                return (patches - centre) / scale, codes, weights
+            rows = slice(start, start + batch_size)
+            patches = tf.ensure_shape(resampled(patches, maps[rows]), patches.shape)
+            return (patches - centre) / scale + levels[rows], codes, weights
 
         def step(start, part, loss_sum, hits):
             following = batch(start + batch_size)  # while this one trains

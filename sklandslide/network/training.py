@@ -17,7 +17,7 @@ from .programs import TrainingProgram, scaling_of, training_program
 # Batches in one call of the program: between calls, progress is shown and an interrupt from the keyboard is heard.
 _SPAN = 256
 # No change at all: the program for plain patches leaves it aside.
-_NO_REACH = np.zeros(6, np.float32)
+_NO_REACH = np.zeros(7, np.float32)
 
 
 class SeededModel(keras.Model):

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklandslide import Augmenter, BandStacker, LandslideCNN, Locations, PatchSampler, Scene
 from sklandslide.features.augmentation import AugmentedPatches, Ranges
 
-STILL = {"flip": None, "rotation": 0, "zoom": 0, "translation": 0}
+STILL = {"flip": None, "rotation": 0, "zoom": 0, "translation": 0, "brightness": 0}
 
 
 def noise(n=6, rows=9, cols=9, bands=2, seed=0):
@@ -75,10 +75,12 @@ def test_rows_of_augmented_patches():
     part = only().fit_transform(X)[key]
     assert isinstance(part, AugmentedPatches)
     np.testing.assert_array_equal(np.asarray(part), X[key])
-    assert part.ranges == Ranges(None, 0.0, 0.0, 0.0)
+    assert part.ranges == Ranges(None, 0.0, 0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("name, value", [("flip", "diagonal"), ("rotation", 181), ("zoom", -0.1), ("translation", 1.0)])
+@pytest.mark.parametrize(
+    "name, value", [("flip", "diagonal"), ("rotation", 181), ("zoom", -0.1), ("translation", 1.0), ("brightness", -0.1)]
+)
 def test_wrong_parameters_are_refused_when_fitted(name, value):
     augmenter = Augmenter(**{name: value})
     with pytest.raises(ValueError, match=f"'{name}' parameter of Augmenter must be"):
@@ -153,7 +155,35 @@ def test_patches_of_one_pixel_are_left_alone():
     np.testing.assert_array_equal(np.asarray(Augmenter(random_state=0).fit_transform(X)), X)
 
 
+def test_brightness_shifts_each_band_of_each_patch_by_itself_in_its_own_units():
+    X = noise(400, 5, 5) * np.float32([1, 50])
+    shift = np.asarray(only(brightness=0.5).fit_transform(X)) - X
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1], X.shape), atol=1e-4)  # a level, no pattern
+    levels = shift[:, 0, 0] / X.std(axis=(0, 1, 2))
+    assert np.abs(levels).max() <= 0.5001 and np.abs(levels).max() > 0.48
+    assert abs(levels.mean()) < 0.05
+    assert abs(np.corrcoef(levels.T)[0, 1]) < 0.15
+    turned = only(brightness=0.5, rotation=36).fit_transform(X)
+    plain = only(rotation=36).fit_transform(X)
+    np.testing.assert_allclose(np.asarray(turned) - np.asarray(plain), shift, atol=1e-4)  # drawn apart from the turns
+
+
 # ----------------------------------------------------------------------------------------------------- in the network
+
+
+def test_brightness_makes_a_network_that_a_shift_of_a_whole_scene_fools_less():
+    random = np.random.RandomState(0)
+    X = random.normal(size=(300, 8, 8, 2)).astype(np.float32)
+    y = np.arange(300) % 2
+    X[y == 1] *= 1.5
+    X[..., 0] += y[:, None, None] * 0.7  # a level that another day does not repeat
+    later = X + np.float32([-1.5, 0])
+
+    def accuracy(**changes):
+        cnn = LandslideCNN(filters=(8,), input_size=None, epochs=12, random_state=0)
+        return cnn.fit(only(**changes).fit_transform(X), y).score(later, y)
+
+    assert accuracy(brightness=1.5) > accuracy() + 0.1
 
 
 def training_patches(n=40):
@@ -200,6 +230,7 @@ def test_ranges_reach_the_training_though_its_graph_is_shared():
         return tiny_cnn().fit(only(**changes).fit_transform(X), y)
 
     changes = [{}, {"flip": "vertical"}, {"flip": "horizontal"}, {"rotation": 36}, {"zoom": 0.5}, {"translation": 0.5}]
+    changes += [{"brightness": 0.5}]
     trained = [train(**change) for change in changes]
     assert same_weights(trained[0], tiny_cnn().fit(X, y))  # no range is no augmentation
     for i, one in enumerate(trained):
