@@ -21,9 +21,11 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 
+import geopandas
 import joblib
 import map_landslides
 import numpy as np
+from affine import Affine
 from scipy import stats
 from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import make_pipeline
@@ -34,6 +36,7 @@ from sklandslide import (
     BandStacker,
     LandslideCNN,
     PatchSampler,
+    Scene,
     SpatialBlockKFold,
     make_scene,
     sample_polygons,
@@ -92,6 +95,29 @@ def sample(seed, side, patch_sizes, stride, max_per_polygon=None, n_before=1):
         return sample_polygons(
             scene, polygons, patch_size=patch_sizes, stride=stride, max_per_polygon=max_per_polygon, random_state=seed
         )
+
+
+def pair_of_grounds(name, side, real):
+    """Training scene and polygons, mapped scene and polygons: "simulated N", or the two halves of a real image."""
+    if name.startswith("simulated"):
+        number = 20 + 2 * int(name.split()[1])
+        return (*simulate(number, side), *simulate(number + 1, side))
+    scene = Scene.from_files({band: real / f"{band}_after.tif" for band in ("Red", "Green", "Blue")})
+    polygons = geopandas.read_file(real / "polygons.gpkg").to_crs(scene.grid.crs.to_wkt())
+    west, east = half(scene, polygons, 0), half(scene, polygons, 1)
+    return (*west, *east) if name.endswith("west to east") else (*east, *west)
+
+
+def half(scene, polygons, east):
+    """The western or the eastern half of a scene, and the polygons that lie in it."""
+    rows, cols = scene.grid.shape
+    first, last = (cols // 2, cols) if east else (0, cols // 2)
+    bands = {band: scene.read(band, ((0, rows), (first, last)))[..., 0] for band in scene.bands}
+    corner = scene.grid.xy(0, first)
+    transform = Affine(*scene.grid.transform[:2], corner[0], *scene.grid.transform[3:5], corner[1])
+    part = Scene.from_arrays(bands, transform=transform, crs=scene.grid.crs)
+    left, bottom, right, top = part.grid.bounds
+    return part, polygons.cx[left:right, bottom:top]
 
 
 def held_out_region(X, y, groups, patch_size, seed, share=0.3):

@@ -90,6 +90,10 @@ def parse_arguments(arguments=None):
         "--background", type=float, default=2, help="negatives drawn from the rest, per landslide sample"
     )
     parser.add_argument("--edge", type=float, default=2, help="negatives drawn just outside outlines, likewise")
+    parser.add_argument(
+        "--brightness", type=float, metavar="STD",
+        help="random shift of each band's level in training; default: 0.4 for radar, which weather shifts, else 0",
+    )  # fmt: skip
     parser.add_argument("--patch-sizes", type=int, nargs="+", default=[16, 25], metavar="PIXELS")
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[3e-4, 1e-3], metavar="RATE")
     parser.add_argument("--stride", type=int, default=6, help="distance of samples in pixels")
@@ -172,12 +176,21 @@ def folds_of(X, options):
     )
 
 
+def augmenter(composite, options):
+    """The paper's augmentation, or the one for maps: a patch stays where it is, and levels of radar do not."""
+    if options.sampling == "polygons":
+        return Augmenter()
+    radar = any("VV" in band or "VH" in band for band in COMPOSITES.get(str(composite), composite))
+    brightness = (0.4 if radar else 0) if options.brightness is None else options.brightness
+    return Augmenter(translation=0, brightness=brightness)
+
+
 def search(X, y, groups, composite, options):
     """Search patch size and learning rate with spatial folds, for the map or, as in the paper, for the patches."""
     pipeline = make_pipeline(
         BandStacker(composite),
         PatchSampler(),
-        Augmenter(),
+        augmenter(composite, options),
         LandslideCNN(epochs=options.epochs, random_state=options.seed),
     )
     grid = {"patchsampler__patch_size": options.patch_sizes, "landslidecnn__learning_rate": options.learning_rates}

@@ -11,7 +11,7 @@ other), whose polygons are weak labels::
     python examples/sampling_study.py --published --real iburi --table docs/results/sampling.md
 
 ``--real`` names a folder with ``Red_after.tif``, ``Green_after.tif``, ``Blue_after.tif`` and ``polygons.gpkg``. A run
-that was stopped goes on with the same command.
+that was stopped goes on with the same command. The published run takes hours.
 """
 
 import sys
@@ -19,10 +19,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import geopandas
 import numpy as np
-from affine import Affine
-from experiments import Results, markdown, parse_settings, simulate, spread, write_table
+from experiments import Results, markdown, pair_of_grounds, parse_settings, spread, write_table
 from rasterio.features import geometry_mask
 from scipy import ndimage
 from sklearn.ensemble import VotingClassifier
@@ -34,7 +32,6 @@ from sklandslide import (
     LandslideCNN,
     Locations,
     PatchSampler,
-    Scene,
     SlidingWindowPredictor,
     SpatialBlockKFold,
     cross_val_map,
@@ -95,25 +92,7 @@ AUGMENTER = {"RGB": {"translation": 0}, "radar": {"translation": 0, "brightness"
 
 def ground(name):
     """Training scene and polygons, mapped scene and polygons."""
-    if name.startswith("simulated"):
-        number = 20 + 2 * int(name.split()[1])
-        return (*simulate(number, options.side), *simulate(number + 1, options.side))
-    scene = Scene.from_files({band: REAL / f"{band}_after.tif" for band in ("Red", "Green", "Blue")})
-    polygons = geopandas.read_file(REAL / "polygons.gpkg").to_crs(scene.grid.crs.to_wkt())
-    halves = [half(scene, polygons, 0), half(scene, polygons, 1)]
-    return (*halves[0], *halves[1]) if name.endswith("west to east") else (*halves[1], *halves[0])
-
-
-def half(scene, polygons, east):
-    """The western or the eastern half of a scene, and the polygons that lie in it."""
-    rows, cols = scene.grid.shape
-    first, last = (cols // 2, cols) if east else (0, cols // 2)
-    bands = {band: scene.read(band, ((0, rows), (first, last)))[..., 0] for band in scene.bands}
-    corner = scene.grid.xy(0, first)
-    transform = Affine(*scene.grid.transform[:2], corner[0], *scene.grid.transform[3:5], corner[1])
-    part = Scene.from_arrays(bands, transform=transform, crs=scene.grid.crs)
-    left, bottom, right, top = part.grid.bounds
-    return part, polygons.cx[left:right, bottom:top]
+    return pair_of_grounds(name, options.side, REAL)
 
 
 # %%

@@ -254,8 +254,11 @@ MUTANTS = [
     # ---- augmentation
     Mutant("prediction-augmented", "features/augmentation.py", "        return X\n", "        return self.fit_transform(X)\n",
            "features/test_augmentation.py::test_transform_gives_its_input_itself"),
-    Mutant("augmentation-seed-ignored", "features/augmentation.py", "ranges, seed)\n\n    def transform",
-           "ranges, None)\n\n    def transform",
+    Mutant("levels-left-out", "network/programs.py", " + levels[rows]", "",
+           "features/test_augmentation.py::test_ranges_reach_the_training_though_its_graph_is_shared"),
+    Mutant("levels-alike-in-all-bands", "features/variants.py", "(shape[0], 1, 1, shape[3])", "(shape[0], 1, 1, 1)",
+           "features/test_augmentation.py::test_brightness_shifts_each_band_of_each_patch_by_itself_in_its_own_units"),
+    Mutant("augmentation-seed-ignored", "features/augmentation.py", "*changes), seed)", "*changes), None)",
            "features/test_augmentation.py::test_seeded_variants_repeat_and_unseeded_ones_are_fresh"),
     # ---- tiles and windows of a map
     Mutant("source-of-a-tile-too-large", "mapping/tiles.py", "(window.height - 1) * step + p",
