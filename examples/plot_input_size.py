@@ -19,7 +19,6 @@ seeds, each another scene with other landslides, samples and networks::
 import platform
 import tempfile
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -189,7 +188,6 @@ plt.show()
 # The published run writes this to the docs.
 
 if options.table:
-    onnx = "with" if find_spec("onnxruntime") else "without"
     engines = ", ".join(f"{name}: engine `{predictor.engine_}`" for name, predictor in predictors.items())
     write_table(
         options,
@@ -201,5 +199,5 @@ if options.table:
         table,
         "\n".join(f"- {difference}" for difference in differences),
         f"{speed} Step {options.step}, {n_windows:,} windows, in turn in one process on {cpu_count()} cores "
-        f"({platform.machine()}); {engines}, {onnx} ONNX Runtime installed.",
+        f"({platform.machine()}); {engines}.",
     )

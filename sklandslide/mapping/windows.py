@@ -30,8 +30,8 @@ class WindowEngine:
     is its `predict_proba` there. It is asked about squares of one size on a lattice fixed to the scene, so that what it
     is asked does not depend on the tiles.
 
-    A plain pipeline of this package's steps is short-cut where ONNX Runtime is installed: the network gets its windows
-    from the tile directly, and runs there.
+    A plain pipeline of this package's steps is short-cut: the network gets its windows from the tile directly, and runs
+    in ONNX Runtime.
 
     `runtime` says what runs the network, if not the estimator itself.
     """
@@ -101,12 +101,9 @@ class WindowEngine:
 
 
 def _onnx_network(task: MapTask) -> tuple[Any, str | None]:
-    """The network of a plain pipeline in ONNX Runtime, and what it is called; None where that cannot be."""
+    """The network of a plain pipeline in ONNX Runtime, and what it is called; None for others."""
     pipeline = own_pipeline(task.estimator)
     if pipeline is None or tuple(pipeline[-1].patch_shape_[:2]) != (task.patch_size,) * 2:
         return None, None
-    try:
-        network = OnnxNetwork(pipeline[-1].model_, features=task.area is not None)
-        return network, f"ONNX Runtime {version('onnxruntime')}"
-    except ImportError:
-        return None, None
+    network = OnnxNetwork(pipeline[-1].model_, features=task.area is not None)
+    return network, f"ONNX Runtime {version('onnxruntime')}"

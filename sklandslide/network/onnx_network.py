@@ -1,4 +1,4 @@
-"""The network in ONNX Runtime, where that is installed: faster than TensorFlow on processors, the same to 1e-5."""
+"""The network in ONNX Runtime: faster than TensorFlow on processors, the same to 1e-5."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .onnx_messages import described, node, tensor, whole_file
 from .state import require_own
 
 # Patches in one call: the features of so many stay in the processor's caches.
@@ -91,16 +92,12 @@ class _Graph:
         self.at = "patches"
 
     def constant(self, name: str, values: np.ndarray) -> str:
-        from onnx import numpy_helper
-
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(tensor(name, values))
         return name
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> None:
-        from onnx import helper
-
         name = f"{kind} {len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, [self.at, *inputs], [name], **attributes))
+        self.nodes.append(node(kind, [self.at, *inputs], name, **attributes))
         self.at = name
 
     def weighted(self, kind: str, layer: Any, kernel: np.ndarray, bias: np.ndarray, **attributes: Any) -> None:
@@ -111,14 +108,5 @@ class _Graph:
         self.nodes[-1].output[0] = self.at = layer.name
 
     def finished(self, shape: tuple, outputs: Mapping[str, int], metadata: Mapping[str, str]) -> bytes:
-        import onnx
-        from onnx import TensorProto, helper
-
-        patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, ["n", *shape])
-        given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", n]) for name, n in outputs.items()]
-        graph = helper.make_graph(self.nodes, "landslide_cnn", [patches], given, self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-        model.producer_name = "sklandslide"
-        helper.set_model_props(model, dict(metadata))
-        onnx.checker.check_model(model)
-        return model.SerializeToString()
+        given = [described(name, ["n", n]) for name, n in outputs.items()]
+        return whole_file(self.nodes, self.constants, described("patches", ["n", *shape]), given, metadata)

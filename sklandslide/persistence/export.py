@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
-from ..exceptions import MissingPackageError, ModelFileError
+from ..exceptions import ModelFileError
 from ..geodata import check_output
 from ..mapping import bare
 from ..network import LandslideCNN, to_onnx
@@ -45,8 +45,6 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
     ------
     NotFittedError
         If the model is not fitted.
-    MissingPackageError
-        If the extra ``onnx`` is not installed.
     ModelFileError
         If the model is another one, or its network has layers without a counterpart.
     OutputExistsError
@@ -80,10 +78,6 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
     told |= {"classes": contract["classes"], "sklandslide_version": __version__}
     try:
         data = to_onnx(cnn.model_, bands_last=True, metadata={key: json.dumps(value) for key, value in told.items()})
-    except ImportError as error:
-        raise MissingPackageError(
-            f"export_onnx needs the extra onnx, which is not installed ({error}): pip install 'sklandslide[onnx]'."
-        ) from error
     except ValueError as error:
         raise ModelFileError(f"The network is not exported. {error}") from error
     write_whole(name, data, overwrite)

@@ -8,8 +8,6 @@ from scenes import random_scene
 from sklandslide import LandslideCNN, SlidingWindowPredictor
 from sklandslide.mapping import windows
 
-pytest.importorskip("onnxruntime", reason="ONNX Runtime is an extra")
-
 
 @pytest.mark.parametrize("input_size", [None, 16])
 def test_map_is_the_same_with_and_without(tmp_path, monkeypatch, caplog, input_size):
