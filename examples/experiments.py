@@ -276,8 +276,8 @@ def markdown(header, rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def write_table(options, title, *parts):
-    """Write a page of results: the command first, then settings, and the parts."""
+def write_table(options, title, *parts, data=SIMULATED):
+    """Write a page of results: the command first, then settings, what the data are, and the parts."""
     settings = ", ".join(
         f"{name.replace('_', ' ')} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in options.settings.items()
@@ -286,9 +286,12 @@ def write_table(options, title, *parts):
     if "--results" in arguments:  # a file of this machine
         place = arguments.index("--results")
         del arguments[place : place + 2]
+    if "--real" in arguments:
+        place = arguments.index("--real") + 1
+        arguments[place] = Path(arguments[place]).name
     command = " ".join(["python", f"examples/{Path(sys.argv[0]).name}", *arguments])
     text = "\n\n".join(
-        [f"<!-- {command} -->", f"# {title}", f"`{command}` wrote this page. Settings: {settings}.", SIMULATED, *parts]
+        [f"<!-- {command} -->", f"# {title}", f"`{command}` wrote this page. Settings: {settings}.", data, *parts]
     )
     options.table.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=options.table.parent, delete=False) as stream:

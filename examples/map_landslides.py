@@ -13,8 +13,8 @@ Without arguments it runs on a simulated scene. On your own data::
 
 The polygons may be landslides alone, as inventories are; the negatives are then drawn from the rest of the scene and
 from the ground just outside the outlines. Where they have a column ``class``, those of the value ``landslide`` are
-landslides, and samples of any other are negatives as well. ``--sampling polygons`` is the paper's own way: samples of
-polygons of both classes alone, a search by accuracy, and a threshold of 0.5.
+landslides, and samples of any other are negatives as well. ``--sampling polygons --input-size 32`` is the
+paper's own way: samples of polygons of both classes alone, a search by accuracy, and a threshold of 0.5.
 
 The folder ``--out`` gets ``map.tif`` (probability of landslide), ``landslides.gpkg`` (points and ranked objects),
 ``landslides.csv`` (the objects as a table), ``map.png``, ``model.skops`` (the model as data that anybody can load
@@ -87,15 +87,19 @@ def parse_arguments(arguments=None):
         help="negatives from the rest of the scene and from the edges of landslides, or the paper's way",
     )  # fmt: skip
     parser.add_argument(
-        "--background", type=float, default=2, help="negatives drawn from the rest, per landslide sample"
+        "--background", type=float, default=4, help="negatives drawn from the rest, per landslide sample"
     )
-    parser.add_argument("--edge", type=float, default=2, help="negatives drawn just outside outlines, likewise")
+    parser.add_argument("--edge", type=float, default=4, help="negatives drawn just outside outlines, likewise")
     parser.add_argument(
-        "--brightness", type=float, metavar="STD",
-        help="random shift of each band's level in training; default: 0.4 for radar, which weather shifts, else 0",
+        "--brightness", type=float, default=0, metavar="STD",
+        help="shift levels of bands at random in training; 0.4 for a model of radar that is to map other scenes",
     )  # fmt: skip
     parser.add_argument("--patch-sizes", type=int, nargs="+", default=[16, 25], metavar="PIXELS")
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[3e-4, 1e-3], metavar="RATE")
+    parser.add_argument(
+        "--input-size", type=int, metavar="PIXELS",
+        help="resample patches to this, as the paper does to 32; default: as they are, and maps several times faster",
+    )  # fmt: skip
     parser.add_argument("--stride", type=int, default=6, help="distance of samples in pixels")
     parser.add_argument("--max-per-polygon", type=int, default=12, help="samples of one polygon at most")
     parser.add_argument("--epochs", type=int, default=20)
@@ -176,13 +180,11 @@ def folds_of(X, options):
     )
 
 
-def augmenter(composite, options):
-    """The paper's augmentation, or the one for maps: a patch stays where it is, and levels of radar do not."""
+def augmenter(options):
+    """The paper's augmentation, or the one for maps, in which a patch stays where it is."""
     if options.sampling == "polygons":
         return Augmenter()
-    radar = any("VV" in band or "VH" in band for band in COMPOSITES.get(str(composite), composite))
-    brightness = (0.4 if radar else 0) if options.brightness is None else options.brightness
-    return Augmenter(translation=0, brightness=brightness)
+    return Augmenter(translation=0, brightness=options.brightness)
 
 
 def search(X, y, groups, composite, options):
@@ -190,8 +192,8 @@ def search(X, y, groups, composite, options):
     pipeline = make_pipeline(
         BandStacker(composite),
         PatchSampler(),
-        augmenter(composite, options),
-        LandslideCNN(epochs=options.epochs, random_state=options.seed),
+        augmenter(options),
+        LandslideCNN(input_size=options.input_size, epochs=options.epochs, random_state=options.seed),
     )
     grid = {"patchsampler__patch_size": options.patch_sizes, "landslidecnn__learning_rate": options.learning_rates}
     scoring = "accuracy" if options.sampling == "polygons" else map_scorer()

@@ -121,4 +121,8 @@ parts = [
 ]
 print("\n\n".join(parts))
 if options.table:
-    write_table(options, "Does the score of a search rank candidates as the map does?", *parts)
+    data = (
+        "The radar and its landslides are **simulated**, the colour image of Iburi is real and its polygons are weak "
+        "labels."
+    )
+    write_table(options, "Does the score of a search rank candidates as the map does?", *parts, data=data)

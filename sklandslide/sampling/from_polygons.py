@@ -38,7 +38,7 @@ def sample_polygons(
     max_per_polygon: int | None = None,
     background: float | None = None,
     edge: float | None = None,
-    edge_distance: tuple[float, float] = (15.0, 125.0),
+    edge_distance: tuple[float, float] = (5.0, 125.0),
     extent: Any = None,
     exclude: Any = None,
     radius: float | None = None,
@@ -82,11 +82,11 @@ def sample_polygons(
         At most so many samples of a polygon, drawn at random.
     background : float or None, default=None
         Negatives for each landslide sample, drawn from pixels that lie farther from every landslide than edges do and
-        on no other polygon. None draws 2 where the inventory holds landslides only, else none.
+        on no other polygon. None draws 4 where the inventory holds landslides only, else none.
     edge : float or None, default=None
         Negatives for each landslide sample, drawn from pixels whose centres lie just outside an outline, and on no
-        polygon. None draws 2 where the inventory holds landslides only, else none.
-    edge_distance : (float, float), default=(15.0, 125.0)
+        polygon. None draws 4 where the inventory holds landslides only, else none.
+    edge_distance : (float, float), default=(5.0, 125.0)
         Distances of edges from the nearest landslide, in metres on the ground, whatever the coordinate system.
     extent : polygons as above, default=None
         Where the inventory is complete: no sample has its centre outside. The whole scene by default.

@@ -13,8 +13,8 @@ from ..exceptions import InventoryError, SceneError
 from ..geodata import Inventory, beside, read_inventory
 
 # Negatives of either kind for each landslide sample, where an inventory holds landslides only
-# (examples/sampling_study.py compares ratios by the map).
-_RATIO = 2.0
+# (docs/results/sampling.md compares ratios by the map).
+_RATIO = 4.0
 
 
 def sizes_of(scene: Any, patch_size: Any, stride: Any, max_per_polygon: Any) -> tuple[int, int]:
@@ -49,7 +49,7 @@ def distances(edge_distance: Any) -> tuple[float, float]:
     if limits.shape != (2,) or limits.dtype.kind not in "iuf" or not 0 <= limits[0] < limits[1] < np.inf:
         raise InventoryError(
             f"edge_distance={edge_distance!r}: give the smallest and the largest distance of edges from a landslide in "
-            "metres, such as (15.0, 125.0)."
+            "metres, such as (5.0, 125.0)."
         )
     return float(limits[0]), float(limits[1])
 

@@ -56,7 +56,7 @@ def metres_apart(crs, xy, polygon):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("limits", [(15.0, 125.0), (40.0, 90.0)], ids=str)
+@pytest.mark.parametrize("limits", [(5.0, 125.0), (40.0, 90.0)], ids=str)
 def test_edges_and_background_keep_their_distance_on_the_ground(system, limits):
     crs = SYSTEMS[system]
     x, y = pyproj.Transformer.from_crs(4326, crs, always_xy=True).transform(
@@ -83,9 +83,9 @@ def test_all_places_within_the_limits_are_drawn_alike():
     apart = shapely.distance(union, shapely.points(centres))
     with pytest.warns(SamplingWarning, match=r"room for \d+ of the \d+ negatives that (edge|background)= asks for"):
         X, _, _, report = sampled(background=1e4, edge=1e4)
-    for kind, expected in (("edge", (apart >= 15) & (apart <= 125)), ("background", apart > 125)):
+    for kind, expected in (("edge", (apart >= 5) & (apart <= 125)), ("background", apart > 125)):
         # pixels whose distance is that of a limit to the last metre may fall on either side
-        doubtful = np.abs(apart[:, None] - [15, 125]).min(axis=1) < 0.2
+        doubtful = np.abs(apart[:, None] - [5, 125]).min(axis=1) < 0.2
         found = {tuple(each) for each in X.xy[report.kind == kind].round(3)}
         assert len(found) == (report.kind == kind).sum()
         assert {tuple(each) for each in centres[expected & ~doubtful].round(3)} <= found
@@ -138,11 +138,11 @@ def test_negatives_are_valid_and_of_the_number_asked_for(seed, size, edge, backg
     assert np.array_equal(again[0].xy, X.xy) and np.array_equal(again[2], groups)
 
 
-def test_defaults_are_two_of_each_for_landslides_only_and_none_else():
+def test_defaults_are_four_of_each_for_landslides_only_and_none_else():
     for polygons in (FRAME, FRAME.assign(**{"class": "landslide"})):
         _, y, _, report = sampled(polygons)
         counts = {kind: (report.kind == kind).sum() for kind in ("landslide", "edge", "background")}
-        assert counts == {"landslide": y.sum(), "edge": 2 * y.sum(), "background": 2 * y.sum()}
+        assert counts == {"landslide": y.sum(), "edge": 4 * y.sum(), "background": 4 * y.sum()}
     both = FRAME.assign(**{"class": ["landslide", "landslide", "forest", "landslide"]})
     assert set(sampled(both)[3].kind) == {"landslide", "other"}
     assert set(sampled(both, background=1)[3].kind) == {"landslide", "other", "background"}
