@@ -19,6 +19,7 @@ from .terrain import (
     per_map_unit,
     square_metres_per_unit,
 )
+from .xarrays import lazy_dataset
 
 __all__ = [
     "ArrayBand",
@@ -39,6 +40,7 @@ __all__ = [
     "ground_area",
     "ground_metric_at",
     "keeping_open",
+    "lazy_dataset",
     "metres_at_centre",
     "metres_per_unit",
     "open_raster",

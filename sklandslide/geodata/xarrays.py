@@ -1,11 +1,11 @@
-"""xarray in: the bands and the grid of a dataset, by the conventions of rioxarray, odc-geo and CF.
+"""xarray in and out: the bands and the grid of a dataset, by the conventions of rioxarray, odc-geo and CF.
 
 What stands in `attrs` (fill value, scale) has not been applied yet, and is; what stands in `encoding` has been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from ..composites import check_band_name
 from ..exceptions import MissingPackageError, SceneError
 from .antimeridian import turn
-from .grid import Grid
+from .grid import Grid, Window
 from .options import names_for
 from .raster import ArrayBand, Band, DaskBand, as_float, differ
 
@@ -182,3 +182,31 @@ def _flat(array: Any, name: str) -> Any:
             "names=[...])."
         )
     return array.isel(dict.fromkeys(beside, 0), drop=True)
+
+
+def lazy_dataset(
+    bands: Mapping[str, Callable[[Window], np.ndarray]], grid: Grid, block_shape: tuple[int, int], token: str
+) -> Any:
+    """A Dataset of bands that are read, each by its function of a window, when dask computes them.
+
+    `token` is the same for the same content only.
+    """
+    xarray = xarray_and_odc()
+    import dask.array
+    from odc.geo.geobox import GeoBox
+    from odc.geo.xr import xr_coords
+
+    chunks = dask.array.core.normalize_chunks(block_shape, grid.shape)
+    box = GeoBox(grid.shape, grid.transform, None if grid.crs is None else grid.crs.to_string())
+    data = xarray.Dataset(coords=xr_coords(box, always_yx=True))
+    for name, read in bands.items():
+        pixels = dask.array.map_blocks(_block, read, chunks=chunks, dtype=np.float32, name=f"{name}-{token}")
+        data[name] = ("y", "x"), pixels
+        if grid.crs is not None:
+            data[name].encoding["grid_mapping"] = "spatial_ref"
+    return data
+
+
+def _block(read: Callable[[Window], np.ndarray], block_info: Any = None) -> np.ndarray:
+    (top, bottom), (left, right) = block_info[None]["array-location"]
+    return read(Window(top, left, bottom - top, right - left))
