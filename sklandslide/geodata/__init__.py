@@ -10,7 +10,7 @@ from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
 from .output import check_output, publish, written_beside
-from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
+from .raster import ArrayBand, DaskBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
 from .terrain import (
     ground_metric_at,
@@ -19,9 +19,11 @@ from .terrain import (
     per_map_unit,
     square_metres_per_unit,
 )
+from .xarrays import lazy_dataset
 
 __all__ = [
     "ArrayBand",
+    "DaskBand",
     "FileBand",
     "Grid",
     "Inventory",
@@ -38,6 +40,7 @@ __all__ = [
     "ground_area",
     "ground_metric_at",
     "keeping_open",
+    "lazy_dataset",
     "metres_at_centre",
     "metres_per_unit",
     "open_raster",
@@ -54,5 +57,5 @@ __all__ = [
 ]
 
 # Pickled scenes name these classes by the room: files inside it may be moved.
-for _class in (ArrayBand, FileBand, Grid, SlopeBand, Window):
+for _class in (ArrayBand, DaskBand, FileBand, Grid, SlopeBand, Window):
     _class.__module__ = __name__
