@@ -102,7 +102,7 @@ MUTANTS = [
     Mutant("tile-rows-for-columns", "geodata/grid.py", "min(size, shape[1] - col)", "min(size, shape[0] - col)",
            "geodata/test_grid.py"),
     # ---- rasters and scenes
-    Mutant("nodata-tag-ignored", "geodata/raster.py", "[] if tag is None else [_differ(values, tag)]", "[]",
+    Mutant("nodata-tag-ignored", "geodata/raster.py", "[] if tag is None else [differ(values, tag)]", "[]",
            f"{SCENE}test_a_tag_is_nodata_to_the_last_places_that_gdal_looks_at"),
     Mutant("mask-ignored", "geodata/raster.py", "not in _NO_MASK:", "in ():", f"{SCENE}test_mask_tag_and_declared_values_count_together"),
     Mutant("declared-nodata-ignored", "geodata/raster.py", "(*masks, *(values != value for value in nodata))", "masks",

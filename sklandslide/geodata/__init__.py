@@ -10,7 +10,7 @@ from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
 from .output import check_output, publish, written_beside
-from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
+from .raster import ArrayBand, DaskBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
 from .terrain import (
     ground_metric_at,
@@ -22,6 +22,7 @@ from .terrain import (
 
 __all__ = [
     "ArrayBand",
+    "DaskBand",
     "FileBand",
     "Grid",
     "Inventory",
@@ -55,5 +56,5 @@ __all__ = [
 ]
 
 # Pickled scenes name these classes by the room: files inside it may be moved.
-for _class in (ArrayBand, FileBand, Grid, SlopeBand, Window):
+for _class in (ArrayBand, DaskBand, FileBand, Grid, SlopeBand, Window):
     _class.__module__ = __name__

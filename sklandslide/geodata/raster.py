@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -33,13 +33,14 @@ _NO_MASK = ([MaskFlags.all_valid], [MaskFlags.nodata])
 
 
 class _Files(threading.local):
-    """The datasets that this thread keeps open, and the bytes read from them."""
+    """The datasets that this thread keeps open, the bytes read from them, and chunks that dask computed."""
 
     keeping = False
     bytes_read = 0
 
     def __init__(self) -> None:
         self.datasets: dict[Any, Any] = {}
+        self.chunks: dict[tuple[str, int, int], np.ndarray] = {}  # by name of the dask array and place in it
 
     def dataset(self, band: FileBand) -> Any:
         key = band.path, band.stamp
@@ -61,7 +62,8 @@ def keeping_open() -> Iterator[None]:
     """Open each file once, in this thread, for all that is read inside; close them all at the end.
 
     GDAL keeps the blocks of an open dataset for a while, so that a block that two windows share (at the seams of warped
-    bands, of slope, of the bands of one file) is not read again.
+    bands, of slope, of the bands of one file) is not read again. The chunks of dask arrays that the last window touched
+    are kept too.
     """
     if _files.keeping:
         yield
@@ -72,6 +74,7 @@ def keeping_open() -> Iterator[None]:
     finally:
         _files.keeping = False
         _files.close()
+        _files.chunks.clear()
 
 
 def free_blocks() -> None:
@@ -142,12 +145,12 @@ class FileBand:
             _files.bytes_read += values.nbytes
             tag = dataset.nodatavals[self.index - 1]
             # Where a file has a mask and a tag, GDAL's mask is the mask band alone and the tag is left out.
-            masks = [] if tag is None else [_differ(values, tag)]
+            masks = [] if tag is None else [differ(values, tag)]
             if dataset.mask_flag_enums[self.index - 1] not in _NO_MASK:
                 masks.append(dataset.read_masks(self.index, window=where) != 0)
             scale = dataset.scales[self.index - 1], dataset.offsets[self.index - 1]
         self._check_unchanged()  # while it was read
-        return _as_float(values, self.nodata, masks, scale)
+        return as_float(values, self.nodata, masks, scale)
 
     def _check_unchanged(self) -> None:
         if stamp_of(self.files) != self.stamp:
@@ -179,7 +182,76 @@ class ArrayBand:
         return repr((content.shape, content.dtype.str, self.nodata, digest))
 
     def read(self, window: Window) -> np.ndarray:
-        return _as_float(self.array[window.slices].copy(), self.nodata)
+        return as_float(self.array[window.slices].copy(), self.nodata)
+
+
+@dataclass(frozen=True, eq=False)
+class DaskBand:
+    """A band in chunks that dask computes, in this process, when they are read."""
+
+    name: str
+    array: Any = field(repr=False)  # dask.array.Array of shape grid.shape
+    grid: Grid
+    nodata: tuple[float, ...] = ()
+    tags: tuple[float, ...] = ()  # as the nodata tag of a file
+    scale: tuple[float, float] = (1, 0)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        return max(self.array.chunks[0]), max(self.array.chunks[1])
+
+    @property
+    def identity(self) -> str:
+        return repr((self.array.name, self.array.dtype.str, self.nodata, self.tags, self.scale))
+
+    def read(self, window: Window) -> np.ndarray:
+        out = np.empty((window.height, window.width), self.array.dtype)
+        with keeping_open():
+            try:
+                compute_chunks([(self, window)])
+            except Exception as error:  # whatever is behind the array: a network, a file, code of the user's
+                raise SceneReadError(
+                    f"Band {self.name!r} cannot be computed by dask at {window}: {type(error).__name__}: {error}. What "
+                    "is behind it may be missing or out of reach. Where a map is made its finished tiles are kept, and "
+                    "the same call goes on from there."
+                ) from error
+            for place, (into, part) in self.chunks_in(window).items():
+                out[into] = _files.chunks[self.array.name, *place][part]
+            # Slope needs a pixel more on each side.
+            near = self.chunks_in(Window(window.row_off - 1, window.col_off - 1, window.height + 2, window.width + 2))
+            for key in [key for key in _files.chunks if key[0] == self.array.name and key[1:] not in near]:
+                del _files.chunks[key]
+        return as_float(out, self.nodata, [differ(out, tag) for tag in self.tags], self.scale)
+
+    def chunks_in(self, window: Window) -> dict[tuple[int, int], tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """The chunks that a window touches: where each lies in the window, and what part of it."""
+        rows, cols = (_cut(lengths, part) for lengths, part in zip(self.array.chunks, window.slices, strict=True))
+        return {(i, j): ((y, x), (v, u)) for i, y, v in rows for j, x, u in cols}
+
+
+def compute_chunks(parts: Iterable[tuple[DaskBand, Window]]) -> None:
+    """Compute the chunks of these windows that this thread does not hold, all at once: what they share is done once."""
+    import dask
+
+    lacking = {
+        (band.array.name, *place): band.array.blocks[place]
+        for band, window in parts
+        for place in band.chunks_in(window)
+        if (band.array.name, *place) not in _files.chunks
+    }
+    _files.chunks.update(zip(lacking, dask.compute(*lacking.values(), scheduler="threads"), strict=True))
+
+
+def _cut(lengths: Sequence[int], part: slice) -> list[tuple[int, slice, slice]]:
+    """The chunks along an axis that a part of it touches: number, place in the part, and what part of the chunk."""
+    ends = np.cumsum(lengths)
+    touched = np.flatnonzero((ends > part.start) & (ends - lengths < part.stop)).tolist()
+    cuts = []
+    for i in touched:
+        start, stop = int(ends[i]) - lengths[i], int(ends[i])
+        low, high = max(start, part.start), min(stop, part.stop)
+        cuts.append((i, slice(low - part.start, high - part.start), slice(low - start, high - start)))
+    return cuts
 
 
 @dataclass(frozen=True)
@@ -197,21 +269,34 @@ class SlopeBand:
         return f"slope of {self.dem.identity}"
 
     def read(self, window: Window) -> np.ndarray:
-        rows, cols = self.grid.shape
-        top, left = min(1, window.row_off), min(1, window.col_off)
-        below = min(1, rows - window.row_off - window.height)
-        right = min(1, cols - window.col_off - window.width)
-        with_ring = Window(
-            window.row_off - top, window.col_off - left, window.height + top + below, window.width + left + right
-        )
+        ring = self.with_ring(window)
+        top, left = window.row_off - ring.row_off, window.col_off - ring.col_off
+        below, right = ring.height - window.height - top, ring.width - window.width - left
         missing = (1 - top, 1 - below), (1 - left, 1 - right)
-        return slope_degrees(self.dem.read(with_ring), self.grid, window, missing)
+        return slope_degrees(self.dem.read(ring), self.grid, window, missing)
+
+    def with_ring(self, window: Window) -> Window:
+        """The pixels of the DEM that a window needs: one more on each side, where there is one."""
+        (top, bottom), (left, right) = (
+            (max(0, part.start - 1), min(length, part.stop + 1))
+            for part, length in zip(window.slices, self.grid.shape, strict=True)
+        )
+        return Window(top, left, bottom - top, right - left)
 
 
-Band: TypeAlias = FileBand | ArrayBand | SlopeBand
+Band: TypeAlias = FileBand | ArrayBand | DaskBand | SlopeBand
 
 
-def _as_float(
+def compute_together(bands: Iterable[Band], window: Window) -> None:
+    """Compute what dask bands have in a window of their grid at once, as they may share more than their chunks."""
+    needs = [(b.dem, b.with_ring(window)) if isinstance(b, SlopeBand) else (b, window) for b in bands]
+    parts = [(band, where) for band, where in needs if isinstance(band, DaskBand)]
+    if len(parts) > 1:
+        with suppress(Exception):  # the band that fails says so when it is read
+            compute_chunks(parts)
+
+
+def as_float(
     values: np.ndarray,
     nodata: tuple[float, ...],
     masks: Sequence[np.ndarray] = (),
@@ -233,7 +318,7 @@ def _as_float(
     return out
 
 
-def _differ(values: np.ndarray, tag: float) -> np.ndarray:
+def differ(values: np.ndarray, tag: float) -> np.ndarray:
     """Where values are not the nodata tag, which GDAL compares to the last few places of floating-point numbers."""
     differ = values != tag
     if values.dtype.kind == "f" and abs(tag) <= np.finfo(values.dtype).max:

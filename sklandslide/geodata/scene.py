@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from ..composites import check_band_name
-from ..exceptions import BandError, SceneError
-from .grid import Grid, Window
+from ..exceptions import BandError
+from .grid import Window
+from .making import SceneMaking
 from .nodata import cleaner
-from .options import (
-    arrays_by_band,
-    check_placed,
-    crs_of,
-    nodata_by_band,
-    require_bands,
-    resampling_by_band,
-    units_by_band,
-)
-from .raster import ArrayBand, Band, FileBand, SlopeBand, keeping_open
+from .raster import ArrayBand, Band, FileBand, compute_together, keeping_open
 from .warping import blocks_on, read_onto
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Scene:
+class Scene(SceneMaking):
     """Named bands on one grid, read when they are asked for.
 
-    Build one with `Scene.from_files` or `Scene.from_arrays`. A scene is a value: it holds paths (or read-only arrays),
-    a grid, units and nodata, never an open file. It can be pickled, hashed and compared: two scenes are equal when
-    their `fingerprint` is. `sklearn.base.clone` and `copy.deepcopy` return it unchanged.
+    Build one with `Scene.from_files`, `Scene.from_arrays` or `Scene.from_xarray`. A scene is a value: it holds paths
+    (or read-only arrays, or dask's), a grid, units and nodata, never an open file. It can be pickled, hashed and
+    compared: two scenes are equal when their `fingerprint` is. `sklearn.base.clone` and `copy.deepcopy` return it
+    unchanged.
 
     Attributes
     ----------
@@ -45,8 +37,8 @@ class Scene:
     units : mapping of str to str
         Declared units of the radar bands, ``"dB"`` or ``"linear"``.
     fingerprint : str
-        Hexadecimal digest of the content: file paths, sizes and modification times, or array values, with grid, units,
-        nodata and resampling.
+        Hexadecimal digest of the content: file paths, sizes and modification times, array values, or the names that
+        dask gives to arrays, with grid, units, nodata and resampling.
 
     Examples
     --------
@@ -62,157 +54,6 @@ class Scene:
     >>> scene.read("Slope").round(1).max()
     np.float32(45.0)
     """
-
-    _sources: tuple[tuple[str, Band], ...]
-    grid: Grid
-    _units: tuple[tuple[str, str], ...] = ()
-    _resampling: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def from_files(
-        cls,
-        bands: Mapping[str, Any],
-        *,
-        units: Mapping[str, str] | None = None,
-        nodata: Mapping[str, Any] | None = None,
-        grid: str | Grid | None = None,
-        resampling: str | Mapping[str, str] = "bilinear",
-        check_polarisation: bool = True,
-    ) -> Scene:
-        """Make a scene of raster files, each on its own grid.
-
-        Where a file has tags of scale and offset, values are scale * stored + offset, as GDAL defines them; nodata are
-        values as they are stored. Nothing but files on this machine is read, also behind a VRT.
-
-        Parameters
-        ----------
-        bands : mapping of str to path or (path, int)
-            File of each band, and its number in the file where that is not 1. Of a netCDF or HDF5 file with several
-            data sets, ``'NETCDF:"file.nc":variable'``.
-        units : mapping of str to {"dB", "linear"}, default=None
-            Units of radar bands. Linear power is converted to dB for the network. Power of zero or less and exactly
-            0 dB are nodata: no measurement is, and the borders of Sentinel-1 scenes are.
-        nodata : mapping of str to number or sequence of numbers, default=None
-            Values that mean nodata besides the file's own tag, mask and NaN (often 0; in a DEM -32768 or -9999).
-        grid : str or Grid, default=None
-            The grid to read on, or the name of the band that has it; the first band's by default.
-        resampling : str or mapping of str to str, default="bilinear"
-            How bands on other grids are resampled, for all or by band: a name of `rasterio.enums.Resampling` that
-            interpolates or averages values.
-        check_polarisation : bool, default=True
-            Whether to refuse a file that names another polarisation (VV, VH, HH or HV, in the description or the tags
-            of its band) than the band's name does.
-
-        Returns
-        -------
-        Scene
-
-        Raises
-        ------
-        SceneReadError
-            If a file is missing, damaged or no raster, or names an address of a network.
-        SceneError
-            If a file holds complex numbers or places in a table of colours, has no geotransform or no coordinate
-            system where others have one, or shares no ground with the grid.
-        BandError
-            If a name, unit, nodata value or resampling is given for no band, or is not allowed; if a file names another
-            polarisation than the band.
-
-        Examples
-        --------
-        >>> import tempfile, pathlib, numpy as np, rasterio
-        >>> from affine import Affine
-        >>> from sklandslide import Scene
-        >>> path = pathlib.Path(tempfile.mkdtemp()) / "vv.tif"
-        >>> with rasterio.open(path, "w", driver="GTiff", width=4, height=3, count=1, dtype="float32",
-        ...                    crs="EPSG:32654", transform=Affine(10, 0, 0, 0, -10, 30)) as f:
-        ...     f.write(np.full((1, 3, 4), 0.1, "float32"))
-        >>> Scene.from_files({"VV_before": path}, units={"VV_before": "linear"})
-        <Scene 3 x 4 pixels, EPSG:32654, bands VV_before [linear]>
-        """
-        require_bands(bands)
-        declared = nodata_by_band(nodata, bands)
-        sources: dict[str, Band] = {}
-        for name, place in bands.items():
-            path, index = place if isinstance(place, tuple) and len(place) == 2 else (place, 1)
-            check_band_name(name)
-            sources[name] = FileBand.open(path, index, declared.get(name, ()), name if check_polarisation else "")
-        if grid is None:
-            grid = next(iter(sources))
-        if isinstance(grid, str):
-            if grid not in sources:
-                raise BandError(f"grid={grid!r} names no band; the bands are {', '.join(sources)}.")
-            grid = sources[grid].grid
-        if not isinstance(grid, Grid):
-            raise SceneError(f"grid={grid!r} is no grid. Give a Grid, or the name of the band that has it.")
-        grid = replace(grid, crs=crs_of(grid.crs))
-        return cls._build(sources, grid, units, resampling)
-
-    @classmethod
-    def from_arrays(
-        cls,
-        bands: Mapping[str, Any],
-        *,
-        transform: Any,
-        crs: Any = None,
-        units: Mapping[str, str] | None = None,
-        nodata: Mapping[str, Any] | None = None,
-    ) -> Scene:
-        """Make a scene of 2-D arrays on one grid.
-
-        Parameters
-        ----------
-        bands : mapping of str to array-like of shape (rows, cols)
-            Values of each band; NaN, infinities and what a masked array masks are nodata. The arrays are copied.
-        transform : affine.Affine
-            From (column, row) to map coordinates.
-        crs : rasterio.crs.CRS, str, int or None, default=None
-            Coordinate reference system, in any form that rasterio takes.
-        units, nodata : mapping, default=None
-            As in `from_files`.
-
-        Returns
-        -------
-        Scene
-
-        Raises
-        ------
-        SceneError
-            If the arrays are not 2-D, not real numbers, or differ in shape.
-        BandError
-            If a name, unit or nodata value is given for no band, or is not allowed.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from affine import Affine
-        >>> from sklandslide import Scene
-        >>> Scene.from_arrays({"Red": np.zeros((3, 4))}, transform=Affine(1, 0, 0, 0, -1, 3))
-        <Scene 3 x 4 pixels, no CRS, bands Red>
-        """
-        require_bands(bands)
-        declared = nodata_by_band(nodata, bands)
-        arrays = arrays_by_band(bands)
-        grid = Grid(crs_of(crs), transform, next(iter(arrays.values())).shape)
-        sources = {name: ArrayBand(array, grid, declared.get(name, ())) for name, array in arrays.items()}
-        return cls._build(sources, grid, units, "bilinear")
-
-    @classmethod
-    def _build(
-        cls,
-        sources: Mapping[str, Band],
-        grid: Grid,
-        units: Mapping[str, str] | None,
-        resampling: str | Mapping[str, str],
-    ) -> Scene:
-        units = units_by_band(units, sources)
-        methods = resampling_by_band(resampling, sources)
-        for name, band in sources.items():
-            check_placed(name, band.grid, grid)
-        if "DEM" in sources and "Slope" not in sources:
-            sources = {**sources, "Slope": SlopeBand(sources["DEM"])}
-            methods["Slope"] = methods.get("DEM", "bilinear")
-        return cls(tuple(sources.items()), grid, tuple(sorted(units.items())), tuple(sorted(methods.items())))
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -262,7 +103,7 @@ class Scene:
         SceneError
             If the window does not lie on the grid.
         SceneReadError
-            If a file is damaged, or was changed after the scene was built.
+            If a file is damaged, or was changed after the scene was built; if dask cannot compute a band.
 
         Examples
         --------
@@ -278,6 +119,7 @@ class Scene:
         out = np.empty((where.height, where.width, len(names)), np.float32)
         resampling = dict(self._resampling)
         with keeping_open():
+            compute_together((self._source(name) for name in names), where)
             for i, name in enumerate(names):
                 method = resampling.get(name, "bilinear")
                 clean = cleaner(name, self.units.get(name))

@@ -15,7 +15,7 @@ from rasterio.warp import Resampling, reproject, transform_bounds
 from ..exceptions import SceneError
 from .antimeridian import turn
 from .grid import Grid, Window
-from .raster import Band, FileBand, SlopeBand
+from .raster import Band, DaskBand, FileBand, SlopeBand
 from .terrain import silencing
 
 # Warping works in blocks that lie on the target grid, so that a pixel's value never depends on the window
@@ -51,7 +51,7 @@ def blocks_on(band: Band, grid: Grid) -> tuple[int, int]:
     """Rows and columns of the blocks that a band is read in on `grid`: its own, or those of warping."""
     if isinstance(band, SlopeBand):
         band = band.dem
-    if isinstance(band, FileBand) and _offset(band.grid, grid) is not None:
+    if isinstance(band, FileBand | DaskBand) and _offset(band.grid, grid) is not None:
         return band.block_shape
     return _WARP_BLOCK, _WARP_BLOCK
 
