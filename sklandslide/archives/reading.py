@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,8 +22,6 @@ SETTINGS = {
     # Nothing lies beside a COG: without these GDAL asks for lists of folders, masks, overviews and descriptions.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
-    # An address that is signed for reading is often refused a HEAD request.
-    "CPL_VSIL_CURL_USE_HEAD": "NO",
     # The header with all its tables of blocks in one request, and neighbouring blocks in one.
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
@@ -35,6 +36,11 @@ SETTINGS = {
     # What a server gives is no program.
     "GDAL_VRT_ENABLE_PYTHON": "NO",
 }
+# A connection that breaks off is tried anew. (What the server refuses GDAL has tried by then, where it may help.)
+_TRIES = 3
+# How often an address has failed in this process. GDAL keeps what it got, a half answer or that there is nothing, by
+# name: what is tried again gets another name, by a fragment, which no server sees.
+_failed: Counter[str] = Counter()
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,10 @@ def _settings() -> Iterator[None]:
         yield
 
 
+def _is_no_failure(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Failed to load")
+
+
 class _Reader:
     """odc-stac's own way of reading rasters; what fails says which file, why, and what to do."""
 
@@ -110,36 +120,51 @@ class _Reader:
         from odc.loader import reader_driver
 
         self._own: Any = reader_driver("rio")
+        logging.getLogger("odc.loader._rio").addFilter(_is_no_failure)  # our error says it, without the signature
         self.md_parser = self.dask_reader = self.aux_reader = None
         self.new_load, self.finalise_load = self._own.new_load, self._own.finalise_load
         self.capture_env, self.restore_env = self._own.capture_env, self._own.restore_env
 
     def open(self, source: Any, context: Any) -> _Source:
-        return _Source(self._own.open(source, context), source.uri)
+        return _Source(self._own, source, context)
 
 
 @dataclass
 class _Source:
+    """One file, opened for each chunk."""
+
     _own: Any
-    _uri: str
+    _source: Any
+    _context: Any
 
     def read(self, *args: Any, **more: Any) -> Any:
         from rasterio.errors import RasterioError
 
-        try:
-            return self._own.read(*args, **more)
-        except RasterioError as error:
-            why = str(error.__cause__ or error).strip().rstrip(".").replace(self._uri, bare(self._uri))
-            raise SceneReadError(
-                f"{bare(self._uri)} cannot be read over the network: {why}. {_remedy(why)} Then make the "
-                "same call again: a map goes on with the tiles that are finished."
-            ) from None
+        uri = self._source.uri
+        for _ in range(_TRIES):
+            name = f"/vsicurl/{uri}#{_failed[uri]}" if _failed[uri] and uri.startswith("http") else uri
+            try:
+                return self._own.open(replace(self._source, uri=name), self._context).read(*args, **more)
+            except RasterioError as error:
+                _failed[uri] += 1
+                why = str(error.__cause__ or error)
+            if answer := re.search(r"HTTP response code: (\d+)", why):
+                break
+        raise SceneReadError(
+            f"{bare(uri)} cannot be read over the network: {_clean(why)}. {_remedy(answer and answer[1])} Then make "
+            "the same call again: a map goes on with the tiles that are finished."
+        )
 
 
-def _remedy(why: str) -> str:
-    if "403" in why or "401" in why:
+def _clean(why: str) -> str:
+    """What GDAL says, without signatures and our names of addresses."""
+    return re.sub(r"\?[^\s,']+|#\d+|/vsicurl/", "", why).strip().rstrip(".")
+
+
+def _remedy(answer: str | None) -> str:
+    if answer in ("401", "403"):
         return "The server refuses: search again for addresses that are signed anew (modifier=)."
-    if "404" in why or "does not exist" in why:
+    if answer == "404":
         return "If the file is gone from the archive, choose another date (choose), else try later."
     return "Check the network, and whether the server is up."
 
@@ -155,5 +180,5 @@ def grid_of(
     try:
         found = about(crs=crs, resolution=resolution)
         return about(crs=crs or "utm", resolution=resolution or usual) if found is None else found
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # pyproj's are the latter
         raise ArchiveError(f"There is no grid with crs={crs!r} and resolution={resolution!r}: {error}.") from error
