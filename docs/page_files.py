@@ -107,7 +107,11 @@ def _catalogue(folder: Path) -> None:
         "proj:shape": list(scene.grid.shape),
     }
     dates = {"2018-08-19T20:42": "before2", "2018-08-31T20:42": "before", "2018-09-12T20:42": "after"}
-    dates |= {"2018-09-24T20:42": "after2", "2018-09-02T08:42": "before_descending", "2018-09-14T08:42": "after_descending"}
+    dates |= {
+        "2018-09-24T20:42": "after2",
+        "2018-09-02T08:42": "before_descending",
+        "2018-09-14T08:42": "after_descending",
+    }
     items = []
     for time, role in dates.items():
         # the simulator's first orbit stands in for the track that is used

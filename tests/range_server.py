@@ -1,19 +1,20 @@
 """A server of files that answers range requests, counts what it gives, and fails as it is told.
 
-``python range_server.py FOLDER STATE PORT``: STATE is a folder with ``faults.json`` (what to do) and ``log`` (what was
-given). It is a process of its own: GDAL may wait for an answer and let no thread of Python's go on.
+``python range_server.py FOLDER STATE PORT``: STATE is a folder with ``log``, what was given, and ``faults.json``,
+what to do: ``busy`` and ``cut`` say every how many answers, ``gone`` and ``refused`` of which files, ``slow`` how many
+seconds. It is a process of its own: GDAL may wait for an answer and let no thread of Python's go on.
 """
 
 import http.server
+import itertools
 import json
-import random
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-_CHANCE = random.Random(0)
+_NUMBERS = itertools.count(1)
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -24,15 +25,15 @@ class Answers(http.server.BaseHTTPRequestHandler):
         name = self.path.split("?")[0].strip("/")
         faults = json.loads((self.state / "faults.json").read_text())
         time.sleep(faults.get("slow", 0))
-        file = self.folder / name
-        if _CHANCE.random() < faults.get("busy", 0):
+        file, number = self.folder / name, next(_NUMBERS)
+        if "busy" in faults and number % faults["busy"] == 0:
             self.answer(503, b"")
         elif name in faults.get("refused", ()):
             self.answer(403, b"")
         elif name in faults.get("gone", ()) or not file.is_file():
             self.answer(404, b"")
         else:
-            self.give(file, cut=_CHANCE.random() < faults.get("cut", 0))
+            self.give(file, cut="cut" in faults and number % faults["cut"] == 0)
 
     do_HEAD = do_GET
 
@@ -71,6 +72,9 @@ class RangeServer:
         self.start()
 
     def start(self):
+        """Start it, unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
         command = [sys.executable, __file__, self.folder, self._state, str(self._port)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._port = int(self._process.stdout.readline())
@@ -81,7 +85,8 @@ class RangeServer:
 
     def kill(self):
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._process.stdout.close()
 
     def faults(self, **faults):
         (self._state / "new.json").write_text(json.dumps(faults))

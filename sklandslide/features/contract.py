@@ -109,6 +109,7 @@ def _spread_values(view: Any) -> np.ndarray:
     for side in (8, 32):  # 64 pixels, or 1024 where most are nodata
         rows, cols = (((np.arange(min(side, n)) + 0.5) * n / min(side, n)).astype(np.int64) for n in view.grid.shape)
         at = np.stack([np.repeat(rows, len(cols)), np.tile(cols, len(rows))], axis=1)
+        at = at[np.lexsort((at // view.block_shape).T[::-1])]  # those of one block together: it is read once
         values = np.concatenate([view.read(None, Window(row, col, 1, 1))[0] for row, col in at.tolist()])
         missing = np.isnan(values).any(axis=1)
         if missing.sum() > len(missing) / 2:

@@ -19,6 +19,7 @@ from .terrain import (
     per_map_unit,
     square_metres_per_unit,
 )
+from .xarrays import lazy_dataset
 
 __all__ = [
     "ArrayBand",
@@ -40,6 +41,7 @@ __all__ = [
     "ground_metric_at",
     "joined",
     "keeping_open",
+    "lazy_dataset",
     "metres_at_centre",
     "metres_per_unit",
     "open_raster",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from rasterio.io import DatasetReader
+
 from ..composites import check_band_name
 from ..exceptions import BandError, SceneError
 from .grid import Grid
+from .opening import faults_of, files_behind, open_raster, raster_name
 from .options import (
     arrays_by_band,
     check_placed,
     crs_of,
+    names_for,
     nodata_by_band,
     require_bands,
     resampling_by_band,
@@ -34,8 +39,9 @@ class SceneMaking:
     @classmethod
     def from_files(
         cls,
-        bands: Mapping[str, Any],
+        bands: Mapping[str, Any] | Any,
         *,
+        names: Sequence[str] | None = None,
         units: Mapping[str, str] | None = None,
         nodata: Mapping[str, Any] | None = None,
         grid: str | Grid | None = None,
@@ -49,9 +55,12 @@ class SceneMaking:
 
         Parameters
         ----------
-        bands : mapping of str to path or (path, int)
+        bands : mapping of str to path or (path, int), or path
             File of each band, and its number in the file where that is not 1. Of a netCDF or HDF5 file with several
-            data sets, ``'NETCDF:"file.nc":variable'``.
+            data sets, ``'NETCDF:"file.nc":variable'``. Or one file of all bands. A dataset that rasterio has open
+            stands for its file.
+        names : sequence of str, default=None
+            Names of the bands of one file, in order; its descriptions by default.
         units : mapping of str to {"dB", "linear"}, default=None
             Units of radar bands. Linear power is converted to dB for the network. Power of zero or less and exactly
             0 dB are nodata: no measurement is, and the borders of Sentinel-1 scenes are.
@@ -79,7 +88,7 @@ class SceneMaking:
             system where others have one, or shares no ground with the grid.
         BandError
             If a name, unit, nodata value or resampling is given for no band, or is not allowed; if a file names another
-            polarisation than the band.
+            polarisation than the band; if bands of one file have no names.
 
         Examples
         --------
@@ -93,6 +102,10 @@ class SceneMaking:
         >>> Scene.from_files({"VV_before": path}, units={"VV_before": "linear"})
         <Scene 3 x 4 pixels, EPSG:32654, bands VV_before [linear]>
         """
+        if isinstance(bands, str | os.PathLike | DatasetReader):
+            bands = _bands_of_file(bands, names)
+        elif names is not None:
+            raise BandError(f"names={names!r} is for one file of all bands; bands= names them already. Leave it out.")
         require_bands(bands)
         declared = nodata_by_band(nodata, bands)
         sources: dict[str, Band] = {}
@@ -182,7 +195,8 @@ class SceneMaking:
         Parameters
         ----------
         data : xarray.Dataset or xarray.DataArray
-            Bands are the variables, or lie along the dimension beside y and x. Needs the extra ``xarray``.
+            Bands are the variables, or lie along the dimension beside y and x. Needs the extra ``xarray``. Choose
+            variables, and their order, with ``data[["VV_before", "VV_after"]]``: zarr may list them in any.
         names : sequence of str, default=None
             Names of the bands, in order. By default those of the variables, or the labels along the dimension, or the
             descriptions that rioxarray keeps.
@@ -237,3 +251,12 @@ class SceneMaking:
             sources = {**sources, "Slope": SlopeBand(sources["DEM"])}
             methods["Slope"] = methods.get("DEM", "bilinear")
         return cls(tuple(sources.items()), grid, tuple(sorted(units.items())), tuple(sorted(methods.items())))
+
+
+def _bands_of_file(path: Any, names: Sequence[str] | None) -> dict[str, tuple[str, int]]:
+    """The places of all bands of a file, by the names given or their descriptions."""
+    path = raster_name(path)
+    files_behind(path)
+    with faults_of(path), open_raster(path) as dataset:
+        descriptions = dataset.descriptions
+    return {name: (path, i) for i, name in enumerate(names_for(descriptions, names, f"bands of {path}"), 1)}

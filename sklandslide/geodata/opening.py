@@ -62,6 +62,7 @@ def local_file(path: Any, folder: str = "") -> str:
 
 def raster_name(path: Any, folder: str = "") -> str:
     """What GDAL is to open: an absolute path, or with one a data set in a netCDF or HDF5 file."""
+    path = path.name if isinstance(path, DatasetReader) else path
     inside = _INSIDE.fullmatch(path) if isinstance(path, str) and not os.path.isfile(path) else None
     if inside is None:
         return local_file(path, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,22 @@ def require_bands(bands: Any) -> None:
     """Raise BandError unless there is a band, by name."""
     if not bands or not isinstance(bands, Mapping):
         raise BandError(f"bands={bands!r}: a scene needs at least one band. Give {{'VV_before': ..., ...}}.")
+
+
+def names_for(labels: Iterable[Any], names: Sequence[str] | None, what: str) -> list[str]:
+    """Names of bands: those given, as many as there are labels, or the labels."""
+    labels = list(labels)
+    if names is None:
+        if lacking := sum(not label for label in labels):
+            raise BandError(
+                f"{lacking} of {len(labels)} {what} have no name to take for a band. Give names=[...], in order."
+            )
+        names = [str(label) for label in labels]
+    if isinstance(names, str) or len(names) != len(labels) or len(set(names)) != len(names):
+        raise BandError(
+            f"names={names!r}: there is to be one name for each of the {len(labels)} {what}, in order, and none twice."
+        )
+    return list(names)
 
 
 def units_by_band(units: Mapping[str, str] | None, bands: Iterable[str]) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from .making import SceneMaking
 from .nodata import cleaner
 from .raster import ArrayBand, Band, FileBand, compute_together, keeping_open
 from .warping import blocks_on, read_onto
+from .xarrays import lazy_dataset
+
+if TYPE_CHECKING:
+    import xarray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,6 +162,50 @@ class Scene(SceneMaking):
         kept = tuple((name, unit) for name, unit in self._units if name in names)
         return Scene(sources, grid, kept)
 
+    def to_xarray(self, bands: str | Iterable[str] | None = None) -> xarray.Dataset:
+        """Give the bands as an xarray Dataset that is read when it is computed, in chunks of dask.
+
+        Parameters
+        ----------
+        bands : str or iterable of str, default=None
+            Bands to give; all by default, derived ones included.
+
+        Returns
+        -------
+        xarray.Dataset
+            A float32 variable of dimensions y and x for each band, NaN for nodata, its declared units in
+            ``attrs["units"]``; the CRS and the geotransform in the coordinate ``spatial_ref``, as rioxarray and odc-geo
+            have it.
+
+        Raises
+        ------
+        MissingPackageError
+            If the extra ``xarray`` is not installed.
+        BandError
+            If the scene has no such band.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from affine import Affine
+        >>> from sklandslide import Scene
+        >>> scene = Scene.from_arrays({"Red": np.eye(3)}, transform=Affine(10, 0, 5e5, 0, -10, 4.7e6), crs=32654)
+        >>> data = scene.to_xarray()
+        >>> data.Red.sel(x=500015, y=4699985).item()
+        1.0
+        >>> Scene.from_xarray(data).grid == scene.grid
+        True
+        """
+        names = self._names(bands)
+        for name in names:
+            self._source(name)
+        reads = {name: partial(_image, self, name) for name in names}
+        data = lazy_dataset(reads, self.grid, self.block_shape, self.fingerprint)
+        for name in names:
+            if name in self.units:
+                data[name].attrs["units"] = self.units[name]
+        return data
+
     @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal digest of the content."""
@@ -200,3 +248,7 @@ class Scene(SceneMaking):
         crs = "no CRS" if self.grid.crs is None else self.grid.crs.to_string()
         names = ", ".join(f"{b} [{self.units[b]}]" if b in self.units else b for b in self.bands)
         return f"<Scene {self.grid.shape[0]} x {self.grid.shape[1]} pixels, {crs}, bands {names}>"
+
+
+def _image(scene: Scene, name: str, window: Window) -> np.ndarray:
+    return scene.read(name, window)[..., 0]

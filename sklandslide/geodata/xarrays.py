@@ -1,20 +1,21 @@
-"""xarray in: the bands and the grid of a dataset, by the conventions of rioxarray, odc-geo and CF.
+"""xarray in and out: the bands and the grid of a dataset, by the conventions of rioxarray, odc-geo and CF.
 
 What stands in `attrs` (fill value, scale) has not been applied yet, and is; what stands in `encoding` has been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from rasterio.crs import CRS
 
 from ..composites import check_band_name
-from ..exceptions import BandError, MissingPackageError, SceneError
+from ..exceptions import MissingPackageError, SceneError
 from .antimeridian import turn
-from .grid import Grid
-from .options import crs_of
+from .grid import Grid, Window
+from .options import names_for
 from .raster import ArrayBand, Band, DaskBand, as_float, differ
 
 _AXES = {
@@ -100,8 +101,7 @@ def _even(data: Any, axis: str) -> np.ndarray:
         )
     given = data[axis].values
     values = given.astype(np.float64)
-    whole = turn(crs_of(str(data.odc.crs))) if axis == "x" and data.odc.crs is not None else None
-    if whole is not None:
+    if axis == "x" and np.ptp(values) > 180 and (whole := turn(_crs(data))) is not None:
         values = np.unwrap(values, period=whole)
     even = np.linspace(values[0], values[-1], len(values))
     off = np.abs(values - even)
@@ -126,12 +126,19 @@ def _grid(data: Any) -> Grid:
             "The data have no place on the map: a single row or column without a GeoTransform, or ground control "
             "points. Terrain-correct or georeference them first."
         )
-    if box.crs is None:
+    return Grid(_crs(data), box.transform, (data.sizes["y"], data.sizes["x"]))
+
+
+def _crs(data: Any) -> CRS:
+    if data.odc.crs is None:
         raise SceneError(
             "The data have no coordinate reference system. Say which it is: data.odc.assign_crs('EPSG:32654') or "
-            "data.rio.write_crs('EPSG:32654')."
+            "data.rio.write_crs('EPSG:32654'); open zarr and netCDF with decode_coords='all', which keeps it with each "
+            "variable."
         )
-    return Grid(crs_of(box.crs.to_wkt()), box.transform, (data.sizes["y"], data.sizes["x"]))
+    crs = CRS.from_wkt(data.odc.crs.to_wkt())
+    code = crs.to_epsg(confidence_threshold=100)
+    return crs if code is None else CRS.from_epsg(code)  # as a GeoTIFF has it
 
 
 def _backwards(grid: Grid, axis: str) -> bool:
@@ -140,8 +147,6 @@ def _backwards(grid: Grid, axis: str) -> bool:
 
 def _by_name(data: Any, names: Sequence[str] | None) -> dict[str, Any]:
     """The bands by name, each of two dimensions."""
-    if isinstance(names, str):
-        names = [names]
     if hasattr(data, "data_vars"):
         given = names_for(data.data_vars, names, "variables")
         return {name: _flat(array, name) for name, array in zip(given, data.data_vars.values(), strict=True)}
@@ -156,22 +161,6 @@ def _by_name(data: Any, names: Sequence[str] | None) -> dict[str, Any]:
         labels = list(described) if isinstance(described, tuple | list) else [None] * data.sizes[along]
     given = names_for(labels, names, f"values along {along!r}")
     return {name: _flat(_layer(data, along, i), name) for i, name in enumerate(given)}
-
-
-def names_for(labels: Any, names: Sequence[str] | None, what: str) -> list[str]:
-    """Names of bands: those given, as many as there are labels, or the labels."""
-    labels = list(labels)
-    if names is None:
-        if missing := [i for i, label in enumerate(labels) if not label]:
-            raise BandError(
-                f"{len(missing)} of {len(labels)} {what} have no name to take for a band. Give names=[...], in order."
-            )
-        return [str(label) for label in labels]
-    if len(names) != len(labels) or len(set(names)) != len(names):
-        raise BandError(
-            f"names={list(names)!r}: give one name for each of the {len(labels)} {what}, no name twice, in order."
-        )
-    return list(names)
 
 
 def _layer(data: Any, along: Any, i: int) -> Any:
@@ -193,3 +182,31 @@ def _flat(array: Any, name: str) -> Any:
             "names=[...])."
         )
     return array.isel(dict.fromkeys(beside, 0), drop=True)
+
+
+def lazy_dataset(
+    bands: Mapping[str, Callable[[Window], np.ndarray]], grid: Grid, block_shape: tuple[int, int], token: str
+) -> Any:
+    """A Dataset of bands that are read, each by its function of a window, when dask computes them.
+
+    `token` is the same for the same content only.
+    """
+    xarray = xarray_and_odc()
+    import dask.array
+    from odc.geo.geobox import GeoBox
+    from odc.geo.xr import xr_coords
+
+    chunks = dask.array.core.normalize_chunks(block_shape, grid.shape)
+    box = GeoBox(grid.shape, grid.transform, None if grid.crs is None else grid.crs.to_string())
+    data = xarray.Dataset(coords=xr_coords(box, always_yx=True))
+    for name, read in bands.items():
+        pixels = dask.array.map_blocks(_block, read, chunks=chunks, dtype=np.float32, name=f"{name}-{token}")
+        data[name] = ("y", "x"), pixels
+        if grid.crs is not None:
+            data[name].encoding["grid_mapping"] = "spatial_ref"
+    return data
+
+
+def _block(read: Callable[[Window], np.ndarray], block_info: Any = None) -> np.ndarray:
+    (top, bottom), (left, right) = block_info[None]["array-location"]
+    return read(Window(top, left, bottom - top, right - left))

@@ -6,13 +6,18 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from ..exceptions import SceneReadError
-from ..geodata import FileBand, Grid, Window, beside, faults_of, open_raster, read_inventory
+from ..geodata import FileBand, Grid, Window, beside, faults_of, lazy_dataset, open_raster, read_inventory
 from .writer import BANDS
+
+if TYPE_CHECKING:
+    import xarray
 
 # A float32 softmax may exceed 1 by rounding.
 _ROUNDING = 1e-6
@@ -120,6 +125,29 @@ class ProbabilityRaster:
                 "SlidingWindowPredictor.predict_map wrote (nodata is NaN there)."
             )
         return values
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Give the map as an xarray Dataset that is read when it is computed, in chunks of dask.
+
+        Returns
+        -------
+        xarray.Dataset
+            The float32 variable ``probability`` of dimensions y and x, NaN for nodata; ``dissimilarity`` where the map
+            has it. What the map says of itself (``patch_size``, ``step``, ``positive``, ``threshold``) is in ``attrs``,
+            the CRS and the geotransform in the coordinate ``spatial_ref``, as rioxarray and odc-geo have it.
+
+        Raises
+        ------
+        MissingPackageError
+            If the extra ``xarray`` is not installed.
+        """
+        reads: dict[str, Any] = {"probability": self.read}
+        if self._dissimilarity is not None:
+            reads["dissimilarity"] = partial(self._values, self._dissimilarity)
+        token = sha256(repr((self._band.identity, self._extent)).encode()).hexdigest()
+        data = lazy_dataset(reads, self.grid, self._band.block_shape, token)
+        said = {name: getattr(self, name) for name in ("patch_size", "step", "positive", "threshold")}
+        return data.assign_attrs({name: value for name, value in said.items() if value is not None})
 
     def within(self, extent: Any, *, layer: str | None = None) -> Self:
         """Restrict the map to a part of its ground: held-out ground, or that where an inventory is complete.

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..exceptions import SceneError
 from ..geodata import keeping_open
+from .frames import frame_of, points_of
 from .regions import regions
+
+if TYPE_CHECKING:
+    import geopandas
 
 # Patches are copied in groups of about this many bytes, which stay in the processor's cache on their way.
 _GROUP = 2**21
@@ -129,6 +133,74 @@ class Locations:
         areas = [part.area for part in parts if part.area is not None]
         area = np.concatenate(areas) if len(areas) == len(parts) else None
         return cls._make(tuple(scenes), np.concatenate(index), np.concatenate([part.xy for part in parts]), area)
+
+    @classmethod
+    def from_geodataframe(cls, scene: Any, frame: Any) -> Locations:
+        """Take points of a GeoDataFrame for locations on a scene.
+
+        Parameters
+        ----------
+        scene : Scene
+            The scene that the points lie on.
+        frame : geopandas.GeoDataFrame
+            Points; reprojected to the scene's coordinate system, or taken to be in it if they have none. A column
+            ``area`` is the `area` of the rows.
+
+        Returns
+        -------
+        Locations
+            Rows in the order of the frame; labels and groups stay in its columns.
+
+        Raises
+        ------
+        SceneError
+            If a row is no point, or the scene has no coordinate system and the points have.
+
+        Examples
+        --------
+        See `to_geodataframe`.
+        """
+        xy = points_of(frame, scene.grid.crs)
+        return cls(scene, xy, frame.get("area"))
+
+    def to_geodataframe(self, y: Any = None, groups: Any = None, **columns: Any) -> geopandas.GeoDataFrame:
+        """Give the locations as points, with whatever is known of each.
+
+        Parameters
+        ----------
+        y, groups : array-like of shape (n_samples,), default=None
+            As `sample_polygons` gives them.
+        **columns : array-like of shape (n_samples,)
+            Further columns by name, such as predictions.
+
+        Returns
+        -------
+        geopandas.GeoDataFrame
+            Points in the scene's coordinate system. Columns ``area`` where it is known, ``scene``, the row's
+            `scene_index`, where there are several scenes, ``y``, ``groups`` and `columns`.
+
+        Raises
+        ------
+        SceneError
+            If the scenes have different coordinate systems.
+        ValueError
+            If a column has not one value for each row.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from affine import Affine
+        >>> from sklandslide import Locations, Scene
+        >>> scene = Scene.from_arrays({"Red": np.zeros((9, 9))}, transform=Affine(1, 0, 0, 0, -1, 9), crs=32654)
+        >>> X = Locations(scene, [[1.5, 7.5], [4.5, 4.5]])
+        >>> points = X.to_geodataframe(y=[0, 1], probability=[0.2, 0.9])
+        >>> points.probability.max(), points.geometry.x.tolist()
+        (np.float64(0.9), [1.5, 4.5])
+        >>> landslides = points[points.y == 1]
+        >>> Locations.from_geodataframe(scene, landslides).xy
+        array([[4.5, 4.5]])
+        """
+        return frame_of(self, {"y": y, "groups": groups, **columns})
 
     def map_scenes(self, function: Callable[[Any], Any]) -> Locations:
         """Put the same rows on other scenes.

@@ -20,6 +20,7 @@ def one_archive(tmp_path_factory):
 @pytest.fixture
 def archive(one_archive):
     """The archive, without faults and not asked yet."""
+    one_archive.web.start()
     one_archive.web.faults()
     one_archive.web.forget()
     return one_archive

@@ -621,3 +621,54 @@ def test_a_tag_is_nodata_to_the_last_places_that_gdal_looks_at(tmp_path, dtype, 
         assert np.array_equal(found, expected)
     else:  # of float64 GDAL looks at fewer places than any file needs
         assert not (found & ~expected).any()
+
+
+# One file of all bands
+
+
+def two_bands(path, descriptions=("VV_before", "VV_after")):
+    pixels = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=4, height=3, count=2, dtype="float32", crs=UTM, transform=TRANSFORM
+    ) as file:
+        file.write(pixels)
+        file.descriptions = descriptions
+    return pixels
+
+
+def test_one_file_of_all_bands_by_its_descriptions_or_by_names(tmp_path):
+    path = tmp_path / "event.tif"
+    pixels = two_bands(path)
+    by_number = Scene.from_files({"VV_before": (path, 1), "VV_after": (path, 2)}, units={"VV_after": "dB"})
+    assert Scene.from_files(path, units={"VV_after": "dB"}) == by_number
+    assert Scene.from_files(str(path)).bands == ("VV_before", "VV_after")
+    renamed = Scene.from_files(path, names=["VV_after", "VV_after2"])
+    np.testing.assert_array_equal(renamed.read("VV_after2")[..., 0], pixels[1])
+
+
+def test_an_open_dataset_stands_for_its_file(tmp_path):
+    path = tmp_path / "event.tif"
+    two_bands(path)
+    with rasterio.open(path) as file:
+        assert Scene.from_files(file) == Scene.from_files(path)
+        assert Scene.from_files({"Red": file, "Green": (file, 2)}) == Scene.from_files(
+            {"Red": path, "Green": (path, 2)}
+        )
+
+
+def test_bands_of_one_file_without_names_are_refused(tmp_path):
+    path = tmp_path / "event.tif"
+    two_bands(path, ("VV_before", None))
+    with pytest.raises(BandError, match=r"1 of 2 bands of .*event\.tif have no name.*names=\[\.\.\.\]"):
+        Scene.from_files(path)
+    for names in (["Red"], ["Red", "Red"], "ab"):
+        with pytest.raises(BandError, match=r"one name for each of the 2 bands of .*event\.tif, in order"):
+            Scene.from_files(path, names=names)
+    with pytest.raises(BandError, match=r"names=\['Green'\] is for one file of all bands"):
+        Scene.from_files({"Red": path}, names=["Green"])
+    two_bands(path, ("VV_before", "VV 2018"))
+    with pytest.raises(BandError, match=r"'VV 2018' cannot name a band"):
+        Scene.from_files(path)
+    two_bands(path, ("VV_before", "VV_before"))
+    with pytest.raises(BandError, match="none twice"):
+        Scene.from_files(path)
