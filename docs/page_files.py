@@ -14,6 +14,7 @@ NOT_RUN = {
     "qgis ": "opens a window of QGIS",
     "python -m sphinx": "builds the site that the block stands on; .ci/run does it",
     "benchmarks/run.py": "takes minutes by design; .ci/run and its own tests run it",
+    "planetary_computer": "asks a catalogue on the internet; the next block does the same with files",
     "dask scheduler": "starts the services of a cluster, which do not end",
 }
 
@@ -88,6 +89,57 @@ def _earth_engine(folder: Path, scene) -> None:
     )
 
 
+def _catalogue(folder: Path) -> None:
+    """Files of two tracks and a DEM, and a catalogue of them: items.json."""
+    import pystac
+    import shapely
+    from rasterio.warp import transform_geom
+
+    from sklandslide import make_scene
+
+    scene, _ = make_scene(shape=(150, 200), random_state=0, units="linear", orbit="both", n_before=2)
+    left, bottom, right, top = scene.grid.bounds
+    box = shapely.geometry.mapping(shapely.box(left, bottom, right, top))
+    footprint = transform_geom(scene.grid.crs, "EPSG:4326", box)
+    placed = {
+        "proj:code": scene.grid.crs.to_string(),
+        "proj:transform": list(scene.grid.transform)[:6],
+        "proj:shape": list(scene.grid.shape),
+    }
+    dates = {"2018-08-19T20:42": "before2", "2018-08-31T20:42": "before", "2018-09-12T20:42": "after"}
+    dates |= {
+        "2018-09-24T20:42": "after2",
+        "2018-09-02T08:42": "before_descending",
+        "2018-09-14T08:42": "after_descending",
+    }
+    items = []
+    for time, role in dates.items():
+        # the simulator's first orbit stands in for the track that is used
+        orbit, state = (68, "ascending") if "descending" in role else (46, "descending")
+        said = {"sat:relative_orbit": orbit, "sat:orbit_state": state, "platform": "SENTINEL-1B", **placed}
+        bands = {polarisation.lower(): f"{polarisation}_{role}" for polarisation in ("VV", "VH")}
+        items.append(_item(folder, scene, f"S1B_{time[:10]}_{orbit}", "sentinel-1-rtc", time, footprint, said, bands))
+    items.append(_item(folder, scene, "dem", "cop-dem-glo-30", "2021-04-22T00:00", footprint, placed, {"data": "DEM"}))
+    pystac.ItemCollection(items).save_object(str(folder / "items.json"))
+
+
+def _item(folder: Path, scene, name: str, collection: str, time: str, footprint: dict, said: dict, bands: dict):
+    from datetime import UTC, datetime
+
+    import pystac
+    import shapely
+
+    bounds = list(shapely.geometry.shape(footprint).bounds)
+    moment = datetime.fromisoformat(time).replace(tzinfo=UTC)
+    item = pystac.Item(name, footprint, bounds, moment, said, collection=collection)
+    item.stac_extensions = ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"]
+    for key, band in bands.items():
+        path = folder / f"{name}_{key}.tif"
+        _write(path, scene.read(band), scene.grid)
+        item.add_asset(key, pystac.Asset(str(path), media_type="image/tiff"))
+    return item
+
+
 def _write(path: Path, pixels, grid, *, nodata=None, descriptions=()) -> None:
     import numpy as np
     import rasterio
@@ -102,5 +154,6 @@ def _write(path: Path, pixels, grid, *, nodata=None, descriptions=()) -> None:
 
 
 _FILES = {
+    "how_to/from_catalogue.md": _catalogue,
     "how_to/own_sentinel1.md": _sentinel1_products,
 }

@@ -13,6 +13,7 @@ The house: a room is a folder or a file, and imports only rooms below it::
 
     exceptions, metrics, composites   values: errors, scores, what a band's name says
     geodata                           files and arrays -> values: Scene, Grid, inventories
+    archives                          a date and a box -> Scene, from a catalogue
     sampling                          polygons -> X, y, groups
     model_selection                   X -> folds, and the score of a search
     features                          X -> patches: BandStacker, PatchSampler, Augmenter, the contract
@@ -29,6 +30,7 @@ Importing this package loads neither TensorFlow nor matplotlib nor geopandas; th
 """
 
 from ._version import __version__
+from .archives import find_sentinel1
 from .composites import COMPOSITES
 from .datasets import make_scene
 from .features import Augmenter, BandStacker, LocalChange, PatchSampler
@@ -60,6 +62,7 @@ __all__ = [
     "build_cnn",
     "cross_val_map",
     "export_onnx",
+    "find_sentinel1",
     "load_model",
     "make_scene",
     "map_scorer",

@@ -4,6 +4,7 @@ Each message says what is wrong, the value, the rule and the remedy.
 """
 
 __all__ = [
+    "ArchiveError",
     "BandError",
     "InventoryError",
     "MissingPackageError",
@@ -47,6 +48,10 @@ class InventoryError(SklandslideError, ValueError):
 
 class MissingPackageError(SklandslideError, ImportError):
     """A package is needed that is installed with one of sklandslide's extras only."""
+
+
+class ArchiveError(SklandslideError, LookupError):
+    """A catalogue does not answer, or holds no scenes that fit what is asked for."""
 
 
 class ModelFileError(SklandslideError, ValueError):

@@ -3,7 +3,7 @@
 The only room that opens rasters and polygon files. Everything comes out as float32 with NaN for nodata.
 """
 
-from .antimeridian import beside
+from .antimeridian import beside, joined
 from .grid import Grid, Window, origins, tiles
 from .ground import covered_area, covered_pixels, ground_area, pixel_areas, polygon_areas
 from .inventory import Inventory, read_inventory
@@ -39,6 +39,7 @@ __all__ = [
     "free_blocks",
     "ground_area",
     "ground_metric_at",
+    "joined",
     "keeping_open",
     "lazy_dataset",
     "metres_at_centre",

@@ -209,6 +209,8 @@ class DaskBand:
         with keeping_open():
             try:
                 compute_chunks([(self, window)])
+            except SceneReadError:  # says more itself
+                raise
             except Exception as error:  # whatever is behind the array: a network, a file, code of the user's
                 raise SceneReadError(
                     f"Band {self.name!r} cannot be computed by dask at {window}: {type(error).__name__}: {error}. What "
