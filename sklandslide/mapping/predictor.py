@@ -194,7 +194,7 @@ class SlidingWindowPredictor(BaseEstimator):
 
     def _compute(self, engine: WindowEngine | SharedEngine, source: TileSource, unfinished: UnfinishedMap) -> None:
         """Compute and keep the tiles that are missing."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         missing = unfinished.missing
         windows = unfinished.layout.windows
