@@ -73,7 +73,8 @@ class LandslideCNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         parameters is not made again. So a search that was killed goes on where it stopped. Needs an integer
         `random_state`.
     verbose : int, default=0
-        As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2 a line for each epoch.
+        As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2 a line for each epoch. With scikit-learn 1.9 and later
+        callbacks hear of the epochs as well (``set_callbacks``): its `ProgressBar`, its `ScoringMonitor`.
 
     Attributes
     ----------
