@@ -14,6 +14,7 @@ NOT_RUN = {
     "qgis ": "opens a window of QGIS",
     "python -m sphinx": "builds the site that the block stands on; .ci/run does it",
     "benchmarks/run.py": "takes minutes by design; .ci/run and its own tests run it",
+    "ProgressBar": "draws bars as wide as the terminal; tests/network/test_callbacks.py runs it",
     "dask scheduler": "starts the services of a cluster, which do not end",
 }
 
