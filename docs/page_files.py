@@ -15,6 +15,7 @@ NOT_RUN = {
     "python -m sphinx": "builds the site that the block stands on; .ci/run does it",
     "benchmarks/run.py": "takes minutes by design; .ci/run and its own tests run it",
     "planetary_computer": "asks a catalogue on the internet; the next block does the same with files",
+    "ProgressBar": "draws bars as wide as the terminal; tests/network/test_callbacks.py runs it",
     "dask scheduler": "starts the services of a cluster, which do not end",
 }
 

@@ -2,6 +2,7 @@
 
 from .augmentation import AugmentedPatches, Augmenter, Ranges
 from .bands import BandStacker
+from .callbacks import CallbackSupportMixin, with_callbacks
 from .contract import require_scene, size_text
 from .local_change import LocalChange
 from .patches import PatchSampler, patch_side
@@ -13,6 +14,7 @@ __all__ = [
     "AugmentedPatches",
     "Augmenter",
     "BandStacker",
+    "CallbackSupportMixin",
     "CompositeView",
     "LocalChange",
     "PatchSampler",
@@ -25,6 +27,7 @@ __all__ = [
     "resampled",
     "size_text",
     "start_tensorflow",
+    "with_callbacks",
 ]
 
 # Pickled Locations behind a BandStacker, and patches behind an Augmenter, name these classes by the room.

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .callbacks import CallbackSupportMixin, one_task
 from .tensorflow_start import start_tensorflow
 from .variants import drawn_levels, drawn_maps, resampled
 
@@ -81,7 +82,7 @@ class AugmentedPatches:
         return out if dtype is None else out.astype(dtype)
 
 
-class Augmenter(TransformerMixin, BaseEstimator):
+class Augmenter(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Flip, rotate, zoom and shift training patches at random, as the paper does (section 3.2), and change their level.
 
     In a pipeline the patches of `fit` are augmented, those of `predict` never: `fit_transform` gives
@@ -148,6 +149,7 @@ class Augmenter(TransformerMixin, BaseEstimator):
         self.brightness = brightness
         self.random_state = random_state
 
+    @one_task
     def fit(self, X: Any, y: Any = None) -> Augmenter:
         """Check the parameters; there is nothing to learn.
 

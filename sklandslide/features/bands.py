@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..composites import band_inputs, resolve_composite
 from ..exceptions import BandError, SceneError
 from ..sampling import Locations
+from .callbacks import CallbackSupportMixin, one_task
 from .contract import pixel_size, size_text, sizes_agree
 from .view import CompositeView, declared, require_locations, units_of, was_checked
 
 
-class BandStacker(TransformerMixin, BaseEstimator):
+class BandStacker(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Stack the bands of a composite, as in Table 2 of the paper.
 
     Takes `Locations` on a scene and gives `Locations` on the composite of that scene; pixels are read later, when
@@ -84,6 +85,7 @@ class BandStacker(TransformerMixin, BaseEstimator):
         self.composite = composite
         self.pixel_size_tolerance = pixel_size_tolerance
 
+    @one_task
     def fit(self, X: Locations, y: Any = None) -> BandStacker:
         """Resolve the composite on the scenes of X.
 

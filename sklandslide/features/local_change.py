@@ -10,8 +10,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from .callbacks import CallbackSupportMixin, one_task
 
-class LocalChange(TransformerMixin, BaseEstimator):
+
+class LocalChange(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Reduce each patch of differences to one number: the change in a window about its centre.
 
     The two rules without training on which change detection with radar has long rested: the threshold on the log-ratio
@@ -66,6 +68,7 @@ class LocalChange(TransformerMixin, BaseEstimator):
         self.size = size
         self.statistic = statistic
 
+    @one_task
     def fit(self, X: Any, y: Any = None) -> LocalChange:
         """Note the number of bands; nothing is learnt.
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_memory
 from ..exceptions import NoValidDataError, SklandslideError
 from ..geodata import evenly
 from ..sampling import Locations, read_patches, valid_patches
+from .callbacks import CallbackSupportMixin, one_task
 from .contract import ENOUGH, explain_nodata, quantiles_of, require_bands, require_like, require_values
 from .view import require_locations, units_of, was_checked
 
@@ -21,7 +22,7 @@ from .view import require_locations, units_of, was_checked
 _ACROSS = 7
 
 
-class PatchSampler(TransformerMixin, BaseEstimator):
+class PatchSampler(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Cut a square patch about each location.
 
     The number of samples never changes, so the patch size is a parameter like any other and can be searched, as the
@@ -88,6 +89,7 @@ class PatchSampler(TransformerMixin, BaseEstimator):
         self.memory = memory
         self.check_values = check_values
 
+    @one_task
     def fit(self, X: Locations, y: Any = None) -> PatchSampler:
         """Learn what the patches are like: their bands, and some of their values.
 
@@ -108,6 +110,7 @@ class PatchSampler(TransformerMixin, BaseEstimator):
             self._learn(some, read_patches(some, self.patch_size_))
         return self
 
+    @one_task
     def fit_transform(self, X: Locations, y: Any = None) -> np.ndarray:
         """Read the patches, and learn what they are like without reading anything again.
 

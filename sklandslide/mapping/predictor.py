@@ -54,7 +54,7 @@ class SlidingWindowPredictor(BaseEstimator):
         ``parallel_config(backend="dask")`` the workers are those of a Dask cluster, which need not see the scene's
         files. The map is the same, bit for bit.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar, in a notebook the notebook's own.
     applicability : ApplicabilityArea, default=None
         Fitted. The map has a second band then, the dissimilarity of each window to the training windows over its
         threshold: above 1 the window lies outside the area (``LandslideMap.dissimilarity``). It is computed with the
@@ -194,7 +194,7 @@ class SlidingWindowPredictor(BaseEstimator):
 
     def _compute(self, engine: WindowEngine | SharedEngine, source: TileSource, unfinished: UnfinishedMap) -> None:
         """Compute and keep the tiles that are missing."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         missing = unfinished.missing
         windows = unfinished.layout.windows

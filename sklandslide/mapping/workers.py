@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from copy import copy
 from functools import cache
 from multiprocessing import current_process
 from threading import Lock, Thread
@@ -134,7 +135,9 @@ class _Hasher(NumpyHasher):
     """As `joblib.hash`, for what a saved and loaded model has in common with the original."""
 
     def save(self, obj: Any) -> None:
-        if isinstance(obj, np.random.RandomState):
+        if hasattr(obj, "_skl_callbacks"):  # they change no value
+            obj = copy(obj).set_callbacks()
+        elif isinstance(obj, np.random.RandomState):
             obj = obj.get_state(legacy=False)
         elif isinstance(obj, np.ndarray) and obj.dtype.names:  # the bytes between its fields are whatever was there
             obj = {name: obj[name].copy() for name in obj.dtype.names}

@@ -15,8 +15,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from .._version import __version__
-from ..features import AugmentedPatches, start_tensorflow
+from ..features import AugmentedPatches, CallbackSupportMixin, start_tensorflow, with_callbacks
 from .build import build_cnn, without_optimizer
+from .epochs import Epochs, shifted
 from .state import packed, unpacked
 from .targets import checked_labels, checked_patches, combined_weights, prevalence_shift
 
@@ -24,7 +25,7 @@ from .targets import checked_labels, checked_patches, combined_weights, prevalen
 _PREDICT_BATCH = 1024
 
 
-class LandslideCNN(ClassifierMixin, BaseEstimator):
+class LandslideCNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """The paper's convolutional network as a scikit-learn classifier of patches.
 
     Patches go in as arrays of shape (n_samples, rows, cols, n_bands), or as the `AugmentedPatches` of an `Augmenter`. X
@@ -72,7 +73,8 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         parameters is not made again. So a search that was killed goes on where it stopped. Needs an integer
         `random_state`.
     verbose : int, default=0
-        As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2 a line for each epoch.
+        As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2 a line for each epoch. With scikit-learn 1.9 and later
+        callbacks hear of the epochs as well (``set_callbacks``): its `ProgressBar`, its `ScoringMonitor`.
 
     Attributes
     ----------
@@ -165,6 +167,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         self.memory = memory
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LandslideCNN:
         """Train the network.
 
@@ -196,17 +199,24 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
         seeds = random.randint(np.iinfo(np.int32).max, size=4)
         if seed is not None:
             seeds[2] = seed
+        fitted: dict[str, Any] = {
+            "classes_": classes,
+            "patch_shape_": patches.shape[1:],
+            "class_count_": np.bincount(codes, minlength=len(classes)),
+        }
+        told = None
+        if hasattr(self, "_skl_callbacks"):
+            told = Epochs(self, fitted, shift, patches, classes[codes], sample_weight)
         make = self._make if self.memory is None else self._make_or_recall
-        self.model_, self.history_ = make(patches, codes, weights, len(classes), ranges, seeds)
-        if shift is not None:
-            self.model_.get_layer("probabilities").bias.assign_add(shift)
-        self.classes_ = classes
+        network, self.history_ = make(patches, codes, weights, len(classes), ranges, seeds, told=told)
+        self.model_ = shifted(network, shift)
         self.n_iter_ = len(self.history_["loss"])
-        self.patch_shape_ = patches.shape[1:]
-        self.class_count_ = np.bincount(codes, minlength=len(classes))
+        self.classes_, self.patch_shape_, self.class_count_ = fitted.values()
+        if told is not None:
+            told.close()
         return self
 
-    def _make(self, patches, codes, weights, n_classes, ranges, seeds) -> tuple[Any, dict[str, list[float]]]:
+    def _make(self, patches, codes, weights, n_classes, ranges, seeds, told) -> tuple[Any, dict[str, list[float]]]:
         """Build and train a network."""
         train, held_out = slice(None), None  # no copy of the patches
         if self.early_stopping:
@@ -229,33 +239,34 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             variance=np.where(variance > 0, variance, 1.0),
             random_state=int(seeds[0]),
         )
-        history = self._train(network, ranges, seeds[2:], patches, codes, weights, train, held_out)
+        history = self._train(network, ranges, seeds[2:], patches, codes, weights, train, held_out, told)
         return without_optimizer(network), history
 
-    def _make_or_recall(self, *data: Any) -> tuple[Any, dict[str, list[float]]]:
+    def _make_or_recall(self, *data: Any, told: Epochs | None) -> tuple[Any, dict[str, list[float]]]:
         """As `_make`, unless the memory holds what it made before."""
         if not isinstance(self.random_state, Integral):
             raise ValueError(
                 f"memory={self.memory!r} with random_state={self.random_state!r}: only a fit with a fixed seed can "
                 "stand for another. Give an integer random_state, or no memory."
             )
-        cached = check_memory(self.memory).cache(_made, ignore=["memory", "verbose"])
+        cached = check_memory(self.memory).cache(_made, ignore=["told", "memory", "verbose"])
         versions = __version__, *(version(package) for package in ("tensorflow", "keras"))
         # the prevalence changes what is made of the fit, and not the fit
-        network, history = cached(type(self), versions, *data, **{**self.get_params(deep=False), "prevalence": None})
+        options = {**self.get_params(deep=False), "prevalence": None}
+        network, history = cached(type(self), versions, *data, told=told, **options)
         return unpacked(network), history
 
-    def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out) -> dict[str, list[float]]:
+    def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out, told) -> dict[str, list[float]]:
         """Fit through scikeras's KerasClassifier: the one place that knows scikeras."""
         import keras
         from scikeras.wrappers import KerasClassifier
 
-        from .training import training_model
+        from .training import EpochsTold, training_model
 
         def part(rows):
             return patches[rows], codes[rows], None if weights is None else weights[rows]
 
-        callbacks, validation = [], {}
+        callbacks, validation = [] if told is None else [EpochsTold(told, network)], {}
         if held_out is not None:
             callbacks.append(
                 keras.callbacks.EarlyStopping("val_loss", patience=self.n_iter_no_change, restore_best_weights=True)
@@ -379,7 +390,7 @@ class LandslideCNN(ClassifierMixin, BaseEstimator):
             self.model_ = unpacked(state["model_"])
 
 
-def _made(kind, versions, patches, codes, weights, n_classes, ranges, seeds, memory=None, verbose=0, **parameters):
+def _made(kind, versions, *data, memory=None, verbose=0, told=None, **parameters):
     """What `LandslideCNN._make` gives, as data: the function whose results the memory keeps."""
-    model, history = kind(verbose=verbose, **parameters)._make(patches, codes, weights, n_classes, ranges, seeds)
+    model, history = kind(verbose=verbose, **parameters)._make(*data, told)
     return packed(model), history

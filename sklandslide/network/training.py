@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from .build import in_float32
+from .epochs import Epochs
 from .programs import TrainingProgram, scaling_of, training_program
 
 # Batches in one call of the program: between calls, progress is shown and an interrupt from the keyboard is heard.
@@ -81,6 +82,23 @@ class SeededModel(keras.Model):
                     break
         heard.on_train_end(logs)
         return self.history
+
+
+class EpochsTold(keras.callbacks.Callback):
+    """Hands each epoch on to callbacks of scikit-learn, which may end the training."""
+
+    def __init__(self, epochs: Epochs, network: keras.Sequential) -> None:
+        super().__init__()
+        self.epochs, self.network = epochs, network
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin an epoch."""
+        self.epochs.begin()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """End it."""
+        if self.epochs.end(self.network):
+            self.model.stop_training = True
 
 
 def training_model(network: keras.Sequential, ranges: Any, seeds: Any) -> SeededModel:

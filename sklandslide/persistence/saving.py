@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._version import __version__
 from ..exceptions import ModelFileError, OutputExistsError
 from ..geodata import check_output, written_beside
-from .trusted import TRUSTED, check_parts, places_in
+from .trusted import TRUSTED, callers_in, check_parts, places_in
 
 _log = logging.getLogger("sklandslide")
 
@@ -35,8 +35,8 @@ def save_model(model: Any, path: Any, *, overwrite: bool = False) -> str:
     It holds pipelines of this package's steps with scikit-learn's estimators: scalers, `PCA`, linear models, forests,
     `HistGradientBoostingClassifier`, calibration, thresholds, votes and stacks, and `FunctionTransformer` with one of
     NumPy's functions. A search is saved as its ``best_estimator_``; its model card tells what it found. ``memory`` is
-    saved as None. Functions and classes of your own, support vectors, neighbours and `GradientBoostingClassifier` are
-    refused; use a pickle for those.
+    saved as None, and without callbacks. Functions and classes of your own, support vectors, neighbours and
+    `GradientBoostingClassifier` are refused; use a pickle for those.
 
     Parameters
     ----------
@@ -161,10 +161,12 @@ def _encoded(model: Any) -> bytes:
     search = None
     if hasattr(model, "best_estimator_"):
         search, model = found_by(model), model.best_estimator_
-    if places_in(model):
+    if places_in(model) or callers_in(model):
         model = deepcopy(model)
         for part in places_in(model):
             part.memory = None
+        for part in callers_in(model):
+            part.set_callbacks()
     data = dumps({"model": model, "search": search, "versions": versions()})
     others = sorted(set(get_untrusted_types(data=data)) - set(TRUSTED))
     if others:

@@ -71,8 +71,16 @@ def _parts_of(model: Any) -> Iterator[tuple[Any, Any]]:
 
 def places_in(model: Any) -> list[Any]:
     """The estimators inside a model that keep results in a folder."""
-    estimators = (part for _, part in _parts_of(model) if isinstance(part, BaseEstimator))
-    return [part for part in estimators if getattr(part, "memory", None) is not None]
+    return [part for part in _estimators_in(model) if getattr(part, "memory", None) is not None]
+
+
+def callers_in(model: Any) -> list[Any]:
+    """The estimators inside a model that callbacks of scikit-learn are set on."""
+    return [part for part in _estimators_in(model) if hasattr(part, "_skl_callbacks")]
+
+
+def _estimators_in(model: Any) -> Iterator[Any]:
+    return (part for _, part in _parts_of(model) if isinstance(part, BaseEstimator))
 
 
 def check_parts(model: Any) -> None:
