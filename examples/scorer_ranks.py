@@ -7,7 +7,7 @@ sizes, learning rates, epochs) are scored so, by accuracy and by ``map_scorer()`
 that ground and maps *other* ground. The rank correlation (Spearman) says how far the order that a score gives is that
 of the maps::
 
-    python examples/scorer_ranks.py --published --real iburi --table docs/results/scorer_ranks.md
+    python examples/scorer_ranks.py --published --table docs/results/scorer_ranks.md
 
 Grounds and samples are those of ``sampling_study.py``.
 """
