@@ -281,6 +281,7 @@ def write_table(options, title, *parts, data=SIMULATED):
     settings = ", ".join(
         f"{name.replace('_', ' ')} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in options.settings.items()
+        if value != ""
     )
     arguments = sys.argv[1:]
     if "--results" in arguments:  # a file of this machine

@@ -18,7 +18,16 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from experiments import Results, markdown, pair_of_grounds, parse_settings, spatial_folds, spread, write_table
+from experiments import (
+    SIMULATED,
+    Results,
+    markdown,
+    pair_of_grounds,
+    parse_settings,
+    spatial_folds,
+    spread,
+    write_table,
+)
 from scipy.stats import spearmanr
 from sklearn.model_selection import ParameterGrid, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -121,8 +130,6 @@ parts = [
 ]
 print("\n\n".join(parts))
 if options.table:
-    data = (
-        "The radar and its landslides are **simulated**, the colour image of Iburi is real and its polygons are weak "
-        "labels."
-    )
-    write_table(options, "Does the score of a search rank candidates as the map does?", *parts, data=data)
+    real = " The colour image of Iburi is real, and its polygons are weak labels." if REAL else ""
+    title = "Does the score of a search rank candidates as the map does?"
+    write_table(options, title, *parts, data=SIMULATED + real)
