@@ -10,6 +10,7 @@ from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
 from .output import check_output, publish, written_beside
+from .pictures import is_local
 from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
 from .terrain import (
@@ -37,6 +38,7 @@ __all__ = [
     "free_blocks",
     "ground_area",
     "ground_metric_at",
+    "is_local",
     "keeping_open",
     "metres_at_centre",
     "metres_per_unit",

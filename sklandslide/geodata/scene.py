@@ -24,12 +24,13 @@ from .options import (
     resampling_by_band,
     units_by_band,
 )
+from .pictures import DrawnScene
 from .raster import ArrayBand, Band, FileBand, SlopeBand, keeping_open
 from .warping import blocks_on, read_onto
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Scene:
+class Scene(DrawnScene):
     """Named bands on one grid, read when they are asked for.
 
     Build one with `Scene.from_files` or `Scene.from_arrays`. A scene is a value: it holds paths (or read-only arrays),

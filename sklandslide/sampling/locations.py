@@ -11,13 +11,14 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..exceptions import SceneError
 from ..geodata import keeping_open
+from .pictures import DrawnLocations
 from .regions import regions
 
 # Patches are copied in groups of about this many bytes, which stay in the processor's cache on their way.
 _GROUP = 2**21
 
 
-class Locations:
+class Locations(DrawnLocations):
     """Map coordinates on one or several scenes: the X of every estimator in this package.
 
     An array-like of shape (n_samples, 2), indexed by row like an array, so that scikit-learn's splitters, searches
