@@ -125,13 +125,6 @@ def test_api_page_has_every_public_name():
     assert wanted - listed == set()
 
 
-@pytest.mark.parametrize("style", sorted((DOCS / "qgis").glob("*.qml")), ids=lambda path: path.name)
-def test_qgis_styles_are_well_formed(style):
-    root = ElementTree.fromstring(style.read_text())
-    assert root.tag == "qgis"
-    assert root.find("pipe") is not None or root.find("renderer-v2") is not None
-
-
 def test_numbers_are_masked_and_words_are_not():
     assert pages.masked("AUC 0.91, 12,345 windows\n 3 left") == pages.masked("AUC 0.7, 6 windows\n   10 left")
     assert pages.masked("shared - None") != pages.masked("window - None")

@@ -9,7 +9,7 @@ from .ground import covered_area, covered_pixels, ground_area, pixel_areas, poly
 from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
-from .output import check_output, publish, written_beside
+from .output import check_output, publish, style_beside, written_beside
 from .pictures import is_local
 from .raster import ArrayBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
@@ -51,6 +51,7 @@ __all__ = [
     "read_inventory",
     "require_power",
     "square_metres_per_unit",
+    "style_beside",
     "tiles",
     "written_beside",
 ]

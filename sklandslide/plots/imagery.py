@@ -46,14 +46,14 @@ class Picture(NamedTuple):
         return out[0] if len(out) == 1 else np.stack(out, axis=-1)
 
 
-def read_picture(scene: Any, wanted: Any, window: Window | None = None, side: int = _MAX_SIDE) -> Picture:
+def read_picture(scene: Any, wanted: Any, window: Window | None = None, side: int | None = None) -> Picture:
     """Read what is to be drawn: a band, three, a composite, ``"hillshade"``, or None for what there is.
 
     Of a window, or all of the scene, averaged to at most so many pixels a side.
     """
     window = Window(0, 0, *scene.grid.shape) if window is None else window
     recipe = _recipe(wanted, scene.bands)
-    values, on = _read_averaged(scene, recipe or ("DEM",), window, side)
+    values, on = _read_averaged(scene, recipe or ("DEM",), window, side or _MAX_SIDE)
     if recipe is None:
         return Picture(_hillshade(values[..., 0], on)[..., None], ("hillshade",), (None,), on)
     units = CompositeView(scene, recipe).units

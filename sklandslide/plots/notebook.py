@@ -53,9 +53,10 @@ def facts_html(title: str, facts: Mapping[str, str], image: np.ndarray | None) -
     return f'<div style="{style}">{left}<div><b>{html.escape(title)}</b>{table}</div></div>'
 
 
-def map_html(title: str, grid: Grid, facts: Mapping[str, str], probability: np.ndarray, threshold: float) -> str:
-    """Facts and a thumbnail of a landslide map, as HTML; the probability may be that of a coarser grid."""
-    return facts_html(title, {**_facts(grid), **facts}, probability_colours(probability, threshold))
+def map_html(title: str, grid: Grid, facts: Mapping[str, str], probability: np.ndarray | None, threshold: float) -> str:
+    """Facts and a thumbnail of a landslide map, as HTML; the probability is that of a coarser grid."""
+    image = None if probability is None else probability_colours(probability, threshold)
+    return facts_html(title, {**_facts(grid), **facts}, image)
 
 
 def probability_colours(probability: np.ndarray, threshold: float) -> np.ndarray:
