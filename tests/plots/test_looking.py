@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import runpy
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -353,3 +355,13 @@ class TestNotebook:
         for html in (scene._repr_html_(), Locations(scene, [[500_010, 4_699_990]])._repr_html_()):
             assert "<script" not in html
             assert "<img src=x" not in html
+
+
+@pytest.mark.slow
+def test_the_gallery_shows_each_of_these_pictures(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    names = runpy.run_path(str(Path(__file__).resolve().parents[2] / "examples" / "plot_looking.py"))
+    assert len(plt.get_fignums()) == 5
+    assert len(names["panels"]) == 6
+    assert names["history"].validation_line_ is not None
+    assert len(names["errors"].patches) == 16
