@@ -1,6 +1,7 @@
 """The order of the gallery: what is run and has pictures first, in the order of the paper; programs to read last."""
 
 FIRST = (
+    "plot_looking.py",
     "plot_nine_composites.py",
     "plot_patch_size.py",
     "plot_random_folds.py",

@@ -15,6 +15,8 @@ scenes of the same landscape (area under the ROC curve), for
     python examples/applicability.py --pairs rtc_s1
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/applicability.png'
+
 import argparse
 import sys
 import warnings

@@ -8,6 +8,8 @@ file holds what they share: samples, the held-out region, scores with their spre
 run goes on from. It does nothing when run by itself.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/experiments.png'
+
 import argparse
 import hashlib
 import json

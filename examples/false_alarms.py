@@ -23,6 +23,8 @@ Beside the networks stand two rules that learn nothing but a threshold: on the l
 the local energy of the differences of VV and VH (``energy``), each in a window whose size is searched.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/false_alarms.png'
+
 import argparse
 import sys
 import tempfile

@@ -21,6 +21,8 @@ The folder ``--out`` gets ``map.tif`` (probability of landslide), ``landslides.g
 safely, for ``examples/reuse_model.py``) and ``model.pkl`` (the same as a pickle, for your own use).
 """
 
+# sphinx_gallery_thumbnail_path = 'images/map.png'
+
 import argparse
 import pickle
 import sys

@@ -14,6 +14,8 @@ for each composite. The radar is SIMULATED: the
 figures say that the method runs on real slopes and outlines, and nothing about its accuracy on real radar.
 """
 
+# sphinx_gallery_thumbnail_path = 'images/real_terrain.png'
+
 import argparse
 import sys
 from pathlib import Path

@@ -11,6 +11,8 @@ Without bands it maps another simulated scene. A file named ``.pkl`` is taken fo
 trust: loading one can run any code. A model file holds data only and can come from anybody.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/reuse_model.png'
+
 import argparse
 import pickle
 import sys

@@ -14,6 +14,8 @@ other), whose polygons are weak labels::
 that was stopped goes on with the same command. The published run takes hours.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/sampling_study.png'
+
 import sys
 import tempfile
 import warnings

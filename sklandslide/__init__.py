@@ -39,7 +39,14 @@ from .mapping import ApplicabilityArea, LandslideMap, SlidingWindowPredictor, cr
 from .model_selection import SpatialBlockKFold, map_scorer
 from .network import LandslideCNN, build_cnn
 from .persistence import export_onnx, load_model, model_card, save_model
-from .plots import AreaPrecisionRecallDisplay, FROCDisplay, PatchSizeDisplay
+from .plots import (
+    AreaPrecisionRecallDisplay,
+    FoldsDisplay,
+    FROCDisplay,
+    HistoryDisplay,
+    PatchesDisplay,
+    PatchSizeDisplay,
+)
 from .sampling import Locations, sample_polygons
 
 __all__ = [
@@ -49,12 +56,15 @@ __all__ = [
     "Augmenter",
     "BandStacker",
     "FROCDisplay",
+    "FoldsDisplay",
+    "HistoryDisplay",
     "LandslideCNN",
     "LandslideMap",
     "LocalChange",
     "Locations",
     "PatchSampler",
     "PatchSizeDisplay",
+    "PatchesDisplay",
     "Scene",
     "SlidingWindowPredictor",
     "SpatialBlockKFold",

@@ -84,8 +84,8 @@ def moment(kill, random, folder, started, takes):
 
 def check_left(folder, expected, kill):
     """What an ended process left: no map or the whole one."""
-    found = set(os.listdir(folder)) - {"whole.tif"}
-    assert found <= {"map.tif", ".map.tif.tiles"}, found
+    found = set(os.listdir(folder)) - {"whole.qml", "whole.tif"}
+    assert found <= {"map.qml", "map.tif", ".map.tif.tiles"}, found
     if "map.tif" in found:
         assert (folder / "map.tif").read_bytes() == expected, f"kill {kill}: a wrong map under its name"
     unfinished_map = any(path.suffix == ".part" for path in folder.glob(".map.tif.tiles/*"))
@@ -112,8 +112,9 @@ def main(folder, kills, n_jobs):
         _, status = os.waitpid(child(path, n_jobs), 0)
         assert status == 0, f"kill {kill}: could not go on (status {status}), found {left}"
         assert path.read_bytes() == expected, f"kill {kill}: other bytes"
-        assert set(os.listdir(folder)) == {"map.tif", "whole.tif"}, os.listdir(folder)
+        assert set(os.listdir(folder)) == {"map.qml", "map.tif", "whole.qml", "whole.tif"}, os.listdir(folder)
         path.unlink()
+        path.with_suffix(".qml").unlink()
     print(f"{kills} kills, {resumed} of them with finished tiles to go on from, every map byte-identical")
     for left in sorted(set(lefts)):
         print(f"left behind {lefts.count(left)} times: {left}")

@@ -84,6 +84,15 @@ def test_every_picture_is_shown():
     assert {path.name for path in (DOCS / "images").iterdir()} <= shown
 
 
+def test_each_program_that_the_gallery_does_not_run_has_a_picture_of_its_own():
+    """Made by ``python docs/make_thumbnails.py``, or shown by a page."""
+    programs = [path for path in (ROOT / "examples").glob("*.py") if not path.name.startswith("plot_")]
+    named = [re.findall(r"^# sphinx_gallery_thumbnail_path = '(.+)'$", path.read_text(), re.M) for path in programs]
+    pictures = [DOCS / name for (name,) in named]
+    assert len(set(pictures)) == len(programs)
+    assert [path for path in pictures if not path.is_file()] == []
+
+
 @pytest.mark.parametrize("page", RESULTS or [None], ids=lambda page: relative(page) if page else "none")
 def test_results_name_the_command_that_wrote_them(page):
     if page is None:
@@ -123,13 +132,6 @@ def test_api_page_has_every_public_name():
         names = importlib.import_module(f"sklandslide.{module}").__all__
         wanted |= {f"{module}.{name}" for name in names if not hasattr(sklandslide, name)}
     assert wanted - listed == set()
-
-
-@pytest.mark.parametrize("style", sorted((DOCS / "qgis").glob("*.qml")), ids=lambda path: path.name)
-def test_qgis_styles_are_well_formed(style):
-    root = ElementTree.fromstring(style.read_text())
-    assert root.tag == "qgis"
-    assert root.find("pipe") is not None or root.find("renderer-v2") is not None
 
 
 def test_numbers_are_masked_and_words_are_not():

@@ -17,7 +17,7 @@ from sklandslide import LandslideMap, make_scene
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
-OUTPUTS = ["landslides.csv", "landslides.gpkg", "map.png", "map.tif", "model.pkl", "model.skops"]
+OUTPUTS = ["landslides.csv", "landslides.gpkg", "map.png", "map.qml", "map.tif", "model.pkl", "model.skops"]
 
 
 def run(script, *arguments):

@@ -79,4 +79,4 @@ def test_a_map_is_made_and_gone_on_with_where_there_is_no_more_than_on_windows(t
     assert "stopped" in done.stdout
     assert "2 of 4 tiles are finished" in done.stdout
     assert "the same True\nin range True" in done.stdout
-    assert done.stdout.endswith("['Red.tif', 'map.tif', 'whole.tif']\n")
+    assert done.stdout.endswith("['Red.tif', 'map.qml', 'map.tif', 'whole.qml', 'whole.tif']\n")

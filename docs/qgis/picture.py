@@ -1,4 +1,4 @@
-"""Run inside QGIS by picture.sh: open the files, give them their styles, keep a picture of the window."""
+"""Run inside QGIS by picture.sh: open the files, which bring their styles along, and keep a picture of the window."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,12 @@ from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QDockWidget
 from qgis.utils import iface
 
-FOLDER, STYLES = Path(os.environ["SKLANDSLIDE_FOLDER"]), Path(os.environ["SKLANDSLIDE_STYLES"])
+FOLDER = Path(os.environ["SKLANDSLIDE_FOLDER"])
 
 
-def styled(layer, style=None):
+def added(layer):
     if not layer.isValid():
         raise SystemExit(f"{layer.source()} does not open")
-    if style is not None:
-        message, loaded = layer.loadNamedStyle(str(STYLES / style))
-        if not loaded:
-            raise SystemExit(f"{style}: {message}")
     QgsProject.instance().addMapLayer(layer)
     return layer
 
@@ -41,11 +37,11 @@ def show():
     QTimer.singleShot(12000, keep_picture)
 
 
-background = styled(QgsRasterLayer(str(FOLDER / "scene" / "VV_after.tif"), "VV_after"))
-styled(QgsRasterLayer(str(FOLDER / "map.tif"), "map"), "map.qml")
-areas = styled(vector("polygons"), "polygons.qml")
-styled(vector("points"), "points.qml")
-styled(vector("inventory"), "inventory.qml")
+background = added(QgsRasterLayer(str(FOLDER / "scene" / "VV_after.tif"), "VV_after"))
+added(QgsRasterLayer(str(FOLDER / "map.tif"), "map"))
+areas = added(vector("polygons"))
+added(vector("points"))
+added(vector("inventory"))
 # one of them is enough in a small picture
 QgsProject.instance().layerTreeRoot().findLayer(areas.id()).setItemVisibilityChecked(False)
 QTimer.singleShot(6000, show)

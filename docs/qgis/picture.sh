@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The picture of QGIS in the documentation: the tutorial's files with the styles of this folder, in QGIS itself.
+# The picture of QGIS in the documentation: the tutorial's files, in QGIS itself.
 # Needs QGIS 3 and xvfb (Debian: apt-get install qgis python3-qgis xvfb) and Python with sklandslide.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -7,7 +7,7 @@ export SKLANDSLIDE_FOLDER=$(mktemp -d)
 python "$here/../pages.py" --keep "$SKLANDSLIDE_FOLDER" "$here/../tutorial/first_map.md"
 (
     cd "$SKLANDSLIDE_FOLDER"
-    export SKLANDSLIDE_STYLES=$here LIBGL_ALWAYS_SOFTWARE=1
+    export LIBGL_ALWAYS_SOFTWARE=1
     # QGIS has a Python of its own, which another one on the path would mislead
     PATH=/usr/bin:/bin timeout 120 xvfb-run -a -s "-screen 0 1200x760x24" qgis --nologo --noversioncheck --noplugins \
         --profiles-path "$SKLANDSLIDE_FOLDER/profile" --code "$here/picture.py"

@@ -8,7 +8,7 @@ from .local_change import LocalChange
 from .patches import PatchSampler, patch_side
 from .tensorflow_start import cores, start_tensorflow
 from .variants import drawn_levels, drawn_maps, resampled
-from .view import CompositeView
+from .view import CompositeView, scene_behind
 
 __all__ = [
     "AugmentedPatches",
@@ -25,6 +25,7 @@ __all__ = [
     "patch_side",
     "require_scene",
     "resampled",
+    "scene_behind",
     "size_text",
     "start_tensorflow",
     "with_callbacks",

@@ -9,7 +9,8 @@ from .ground import covered_area, covered_pixels, ground_area, pixel_areas, poly
 from .inventory import Inventory, read_inventory
 from .nodata import evenly, require_power
 from .opening import faults_of, open_raster
-from .output import check_output, publish, written_beside
+from .output import check_output, publish, style_beside, written_beside
+from .pictures import is_local
 from .raster import ArrayBand, DaskBand, FileBand, SlopeBand, free_blocks, keeping_open
 from .scene import Scene
 from .terrain import (
@@ -39,6 +40,7 @@ __all__ = [
     "free_blocks",
     "ground_area",
     "ground_metric_at",
+    "is_local",
     "joined",
     "keeping_open",
     "lazy_dataset",
@@ -53,6 +55,7 @@ __all__ = [
     "read_inventory",
     "require_power",
     "square_metres_per_unit",
+    "style_beside",
     "tiles",
     "written_beside",
 ]

@@ -16,11 +16,12 @@ from .polygon_files import read_polygon_file
 
 @dataclass(frozen=True, eq=False)
 class Inventory:
-    """Polygons with a label and an id each: three arrays of one length."""
+    """Polygons with a label, an id and whatever else is said of each: arrays and a table of one length."""
 
     geometries: np.ndarray  # shapely Polygon or MultiPolygon, valid, not empty
     labels: np.ndarray  # int64: 1 for landslide, 0 for other ground
     ids: np.ndarray  # unique
+    attributes: Any  # pandas.DataFrame: the columns as they came, those of labels and ids among them
 
 
 def read_inventory(
@@ -63,7 +64,7 @@ def read_inventory(
                 f"Column {id_column!r} does not give each polygon an identifier of its own. Polygons are kept "
                 "whole in cross-validation by it: make it unique, or pass id_column=None to number them."
             )
-    return Inventory(geometries, labels, ids)
+    return Inventory(geometries, labels, ids, frame.drop(columns=frame.geometry.name))
 
 
 def _as_frame(polygons: Any, layer: str | None) -> Any:

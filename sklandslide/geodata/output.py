@@ -12,6 +12,8 @@ from ..exceptions import OutputExistsError, OutputFolderError, SceneError
 
 # What GDAL reads together with a raster, and would apply to whatever raster comes to have that name.
 _SIDE_FILES = (".msk", ".ovr", ".aux.xml")
+# The style that QGIS opens a raster with: beside it, and named after it without its suffix.
+_STYLE = ".qml"
 
 
 def check_output(path: Any, overwrite: bool, inputs: tuple[str, ...] = ()) -> str:
@@ -51,15 +53,26 @@ def publish(part: str, path: str, overwrite: bool) -> None:
     with open(part, "r+b") as file:  # the bytes reach the disk before the name does: a power cut may come between
         os.fsync(file.fileno())
     _require_free(path, overwrite)  # another process may have made it since it was asked for
-    for end in _SIDE_FILES:
+    for belonging in _belonging(path):
         with suppress(FileNotFoundError):
-            os.remove(path + end)
+            os.remove(belonging)
     os.replace(part, path)
 
 
+def style_beside(path: str) -> str:
+    """The file that QGIS looks for the style of a raster in."""
+    return os.path.splitext(path)[0] + _STYLE
+
+
+def _belonging(path: str) -> list[str]:
+    """What other programs read together with a file of this name."""
+    raster = path.lower().endswith((".tif", ".tiff"))
+    return [path + end for end in _SIDE_FILES] + ([style_beside(path)] if raster else [])
+
+
 def _require_free(path: str, overwrite: bool) -> None:
-    """Refuse to replace a file, or what GDAL would take for a part of the new one, unless that is wanted."""
-    found = [path + end for end in ("", *_SIDE_FILES) if os.path.lexists(path + end)]
+    """Refuse to replace a file, or what GDAL or QGIS would read with the new one, unless that is wanted."""
+    found = [name for name in (path, *_belonging(path)) if os.path.lexists(name)]
     if found and not overwrite:
         raise OutputExistsError(
             f"{found[0]} exists. Pass overwrite=True to replace it, with all that belongs to the file of that name, or "

@@ -15,6 +15,7 @@ from ..exceptions import BandError
 from .grid import Window
 from .making import SceneMaking
 from .nodata import cleaner
+from .pictures import DrawnScene
 from .raster import ArrayBand, Band, FileBand, compute_together, keeping_open
 from .warping import blocks_on, read_onto
 from .xarrays import lazy_dataset
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Scene(SceneMaking):
+class Scene(SceneMaking, DrawnScene):
     """Named bands on one grid, read when they are asked for.
 
     Build one with `Scene.from_files`, `Scene.from_arrays` or `Scene.from_xarray`. A scene is a value: it holds paths

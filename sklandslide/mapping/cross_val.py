@@ -15,11 +15,11 @@ from sklearn.model_selection import check_cv
 
 from ..exceptions import NoValidDataError, SceneError, SklandslideError
 from ..features import PatchSampler
-from ..geodata import Window, check_output, publish
+from ..geodata import Window, check_output
 from .estimators import fitted_parts
 from .landslide_map import LandslideMap
 from .predictor import SlidingWindowPredictor
-from .writer import BLOCK, clear_errors, write_geotiff
+from .writer import BLOCK, clear_errors, publish_map, write_geotiff
 
 _KEPT_TAGS = ("VERSION", "PATCH_SIZE", "STEP", "POSITIVE", "ENGINE")
 
@@ -115,7 +115,7 @@ def cross_val_map(
             tags = {**_tags(maps[0]), "FOLDS": len(folds)}
             any_valid = write_geotiff(part, maps[0].grid, tags, _held_out(maps, step, scene, X, folds))
             if any_valid:
-                publish(part, path, overwrite)
+                publish_map(part, path, tags, overwrite)
     if not any_valid:
         raise NoValidDataError(
             f"Each window of the {len(folds)} folds' test ground shares pixels with a training patch, so nothing is "

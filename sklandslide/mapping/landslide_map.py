@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import SceneError, SklandslideError
+from ..geodata import Scene, beside, check_output, read_inventory, written_beside
 from .vector_map import VectorMap
 
 if TYPE_CHECKING:
+    import folium
     from matplotlib.axes import Axes
 
 
@@ -140,3 +144,95 @@ class LandslideMap(VectorMap):
             ax=ax,
             **{"margin": margin, "threshold": self._limit(threshold), "outside": outside, **options},
         )
+
+    def explore(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        inventory: Any = None,
+        threshold: float | None = None,
+        join_m: float = 0.0,
+        min_area_m2: float = 0.0,
+        scene: Scene | None = None,
+        max_objects: int = 5000,
+        tiles: str | None = "OpenStreetMap",
+        layer: str | None = None,
+        class_column: str | None = "class",
+        positive: Any = "landslide",
+        overwrite: bool = False,
+    ) -> folium.Map:
+        """Make a page for a browser: probability as an image, objects and inventory that a click tells the facts of.
+
+        The page is one file. It opens without a network, but for the base map beneath.
+
+        Parameters
+        ----------
+        path : path, default=None
+            File to write, such as ``"map.html"``; a notebook shows what is returned without any.
+        inventory, layer, class_column, positive
+            As in `score`; the landslides are outlined, and a click shows their other columns.
+        threshold, join_m, min_area_m2, scene
+            As in `polygons`, whose columns a click on an object shows.
+        max_objects : int, default=5000
+            Objects shown at most, those to look at first: a browser carries no more with ease.
+        tiles : str or None, default="OpenStreetMap"
+            The base map, as `folium.Map` takes it; None for none, and a page that asks nothing of any network.
+        overwrite : bool, default=False
+            Whether to replace an existing file.
+
+        Returns
+        -------
+        folium.Map
+            To which layers of one's own can be added, and which a notebook shows.
+
+        Raises
+        ------
+        MissingPackageError
+            If folium or xstatic-leaflet is not installed.
+        SceneError
+            If the map has no coordinate system, or as in `polygons`.
+        OutputExistsError, FileNotFoundError
+            As in `to_gpkg`.
+        InventoryError, SceneReadError, ValueError, BandError
+            As in `score` and `polygons`.
+
+        Notes
+        -----
+        The image has at most 1,500 pixels a side, averaged; objects are outlined from the map itself.
+        """
+        from . import web
+
+        if path is not None:
+            check_output(path, overwrite)
+        if self.grid.crs is None:
+            raise SceneError(
+                f"{self.path} has no coordinate system, so it has no place on a map of the world. Give the scene that "
+                "it is made from one, or use plot()."
+            )
+        page = web.web_map(*self._preview(web.SIDE), self._limit(threshold), tiles)
+        objects = self.polygons(threshold, join_m=join_m, min_area_m2=min_area_m2, scene=scene)
+        web.add_objects(page, objects, self.grid, max_objects)
+        # above the objects, which are mostly larger: so that a click can reach both
+        if inventory is not None:
+            options = {"layer": layer, "class_column": class_column, "positive": positive}
+            read = read_inventory(inventory, self.grid.crs, id_column=None, **options)
+            landslide = read.labels == 1
+            web.add_inventory(
+                page, beside(read.geometries[landslide], self.grid), read.attributes[landslide], self.grid
+            )
+        web.finish(page)
+        if path is not None:
+            with written_beside(path, overwrite, ".html") as part:
+                page.save(part)
+        return page
+
+    def _repr_html_(self) -> str:
+        from ..plots import map_html
+
+        facts = {"file": self.path, "threshold": f"{self._limit(None):.3g}"}
+        facts |= {name: str(value) for name in ("patch_size", "step", "positive") if (value := getattr(self, name))}
+        try:
+            probability = self._preview(160)[0]
+        except SklandslideError as error:
+            probability, facts["no picture"] = None, str(error)
+        return map_html("LandslideMap", self.grid, facts, probability, self._limit(None))

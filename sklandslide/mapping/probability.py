@@ -177,6 +177,25 @@ class ProbabilityRaster:
         read = read_inventory(extent, self.grid.crs, layer=layer, class_column=None, id_column=None)
         return replace(self, _extent=shapely.to_wkb(shapely.union_all(beside(read.geometries, self.grid))))
 
+    def _preview(self, side: int) -> tuple[np.ndarray, Grid]:
+        """Probability averaged to at most so many pixels a side, from overviews where there are, and its grid."""
+        import shapely
+        from affine import Affine
+        from rasterio.enums import Resampling
+        from rasterio.features import geometry_mask
+
+        rows, cols = self.grid.shape
+        factor = max(1, -(-max(rows, cols) // side))
+        shape = -(-rows // factor), -(-cols // factor)
+        with faults_of(self.path), open_raster(self.path) as dataset:
+            read = dataset.read(1, out_shape=shape, masked=True, resampling=Resampling.average)
+        t, x, y = self.grid.transform, cols / shape[1], rows / shape[0]
+        grid = Grid(self.grid.crs, Affine(x * t.a, y * t.b, t.c, x * t.d, y * t.e, t.f), shape)
+        values = read.filled(np.nan)
+        if self._extent is not None:
+            values[geometry_mask([shapely.from_wkb(self._extent)], shape, grid.transform)] = np.nan
+        return values, grid
+
     def _values(self, band: FileBand, window: Any) -> np.ndarray:
         """Values of a band, NaN outside the ground that the map is restricted to."""
         import shapely

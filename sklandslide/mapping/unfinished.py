@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import SklandslideError
-from ..geodata import Grid, publish
+from ..geodata import Grid
 from .tiles import TileLayout
-from .writer import BLOCK, clear_errors, write_geotiff
+from .writer import BLOCK, clear_errors, publish_map, write_geotiff
 
 _log = logging.getLogger("sklandslide")
 
@@ -80,7 +80,7 @@ class UnfinishedMap:
         with clear_errors(self.map_path):
             any_valid = write_geotiff(part, grid, tags, *(self._rows(band) for band in range(n_bands)))
             if any_valid:
-                publish(part, self.map_path, overwrite)
+                publish_map(part, self.map_path, tags, overwrite)
         self._finished.clear()
         return any_valid
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..exceptions import SceneError
 from ..geodata import Grid, Window, check_output, written_beside
+from .styles import write_layer_styles
 
 if TYPE_CHECKING:
     import geopandas
@@ -56,7 +57,7 @@ def landslide_pixels(geometries: np.ndarray, grid: Grid) -> tuple[np.ndarray, np
 def write_gpkg(
     path: str | os.PathLike[str], layers: Mapping[str, tuple[geopandas.GeoDataFrame, str]], overwrite: bool
 ) -> Path:
-    """Write layers, (frame, geometry type) by name; the file appears complete or not at all."""
+    """Write layers, (frame, geometry type) by name, and their styles; the file appears complete or not at all."""
     # GDAL wants the suffix
     with written_beside(path, overwrite, ".gpkg") as part, warnings.catch_warnings():
         # A map without a CRS is the user's choice, made when the scene was built.
@@ -64,6 +65,7 @@ def write_gpkg(
         for name, (frame, kind) in layers.items():
             options = {"geometry_type": kind, "promote_to_multi": kind.startswith("Multi")}
             frame.to_file(part, layer=name, driver="GPKG", engine="pyogrio", **options)
+        write_layer_styles(part, layers)
     return Path(path)
 
 

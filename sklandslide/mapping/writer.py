@@ -17,7 +17,8 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from ..exceptions import SklandslideError
-from ..geodata import Grid
+from ..geodata import Grid, publish, style_beside
+from .styles import map_style
 
 # Rows of the map that are written at a time.
 BLOCK = 256
@@ -74,6 +75,15 @@ def write_geotiff(
         _check(path, checksums)
     os.remove(plain)
     return any_valid
+
+
+def publish_map(part: str, path: str, tags: Mapping[str, Any], overwrite: bool) -> None:
+    """Give a map that is written its name, and QGIS a style beside it to open it with."""
+    style = f"{part}.qml"
+    with open(style, "w", encoding="utf-8") as file:
+        file.write(map_style(float(tags.get("THRESHOLD", 0.5))))
+    publish(part, path, overwrite)
+    publish(style, style_beside(path), overwrite)
 
 
 def _check(path: str | os.PathLike[str], checksums: list[tuple[int, int, int]]) -> None:

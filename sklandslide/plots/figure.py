@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..geodata import Grid
-from .furniture import arrange, aspect, draw_north_arrow, draw_scale_bar, pyplot, size_in_points, text_size
+from .furniture import (
+    HIGHEST,
+    arrange,
+    aspect,
+    draw_north_arrow,
+    draw_scale_bar,
+    new_axes,
+    pyplot,
+    size_in_points,
+    text_size,
+)
 from .imagery import background_image, corners_of
 
 if TYPE_CHECKING:
@@ -39,8 +49,6 @@ PALETTES = {
 _SMALLEST, _LARGEST = 0.5, 4.5
 # Width of a rim in typographic points.
 _RIM = 0.5
-# A map's greatest height in inches: a page with room for its caption.
-_HIGHEST = 7.0
 # Outside the area of applicability.
 _GREY = (0.45, 0.5, 0.6)
 # Nodata: no image, grey or coloured, has a hatching of its own.
@@ -95,25 +103,24 @@ def plot_map(
     outside : array-like of bool, shape ``grid.shape``, default=None
         Pixels outside the model's area of applicability, greyed: ``ax.images[1]``.
     """
-    plt = pyplot()
+    pyplot()
     probability, red = np.asarray(probability), np.asarray(red, bool)
     if palette not in PALETTES:
         raise ValueError(f"palette={palette!r} is none of {', '.join(map(repr, PALETTES))}. Choose one of them.")
     colours = PALETTES[palette]
     image, on = (probability, grid) if background is None else background_image(background, grid, margin)
-    highest = _HIGHEST if ax is None else None
-    if ax is None:  # to be fitted; without a layout, which a style may bring along
-        ax = plt.figure(figsize=(width, width), layout="none").add_axes((0.2, 0.2, 0.6, 0.6), anchor="N")
-    drawn = _draw_image(ax, image, on)
+    highest = HIGHEST if ax is None else None
+    ax = new_axes(width) if ax is None else ax
+    drawn = draw_image(ax, image, on)
     if outside is not None:
-        _draw_image(ax, np.where(np.asarray(outside)[..., None], _GREY, np.nan), grid)
+        draw_image(ax, np.where(np.asarray(outside)[..., None], _GREY, np.nan), grid)
     # After the image, which brings limits and an aspect of its own.
-    _frame(ax, grid, 0.0 if background is None else margin)
+    frame(ax, grid, 0.0 if background is None else margin)
     handles = _legend_handles(red, threshold, outlines, image, outside, colours) if legend else []
     arrange(ax, grid, handles, highest)
     if background is None:
         drawn.set_clim(0, 1)
-        _draw_colorbar(ax, drawn)
+        draw_colorbar(ax, drawn, "Probability")
         arrange(ax, grid, handles, highest)  # beside the bar
     # From here on sizes depend on the size of the axes, which stands now.
     busy = [_draw_points(ax, grid, red, colours, point_size)]
@@ -125,7 +132,7 @@ def plot_map(
     return ax
 
 
-def _draw_image(ax: Axes, image: np.ndarray, grid: Grid) -> Any:
+def draw_image(ax: Axes, image: np.ndarray, grid: Grid) -> Any:
     """Place an image by its grid's transform; NaN is left transparent."""
     from matplotlib import colormaps
     from matplotlib.transforms import Affine2D
@@ -145,7 +152,8 @@ def _draw_image(ax: Axes, image: np.ndarray, grid: Grid) -> Any:
     return drawn
 
 
-def _frame(ax: Axes, grid: Grid, margin: float) -> None:
+def frame(ax: Axes, grid: Grid, margin: float) -> None:
+    """Show all of a grid, and so many pixels beyond it."""
     corners = corners_of(grid, margin)
     low, high = corners.min(axis=0), corners.max(axis=0)
     ax.set_xlim(low[0], high[0])
@@ -153,13 +161,13 @@ def _frame(ax: Axes, grid: Grid, margin: float) -> None:
     ax.set_aspect(aspect(grid))
 
 
-def _draw_colorbar(ax: Axes, image: Any) -> None:
+def draw_colorbar(ax: Axes, image: Any, label: str) -> None:
     """Beside the map and as high as it; a bar that the layout places would be higher."""
     width = size_in_points(ax)[0]
     size = text_size(width)
     beside = ax.inset_axes((1 + 6 / width, 0, size / width, 1))
     bar = ax.figure.colorbar(image, cax=beside)
-    bar.set_label("Probability", fontsize=size)
+    bar.set_label(label, fontsize=size)
     bar.ax.tick_params(labelsize=size, length=3, pad=2)
 
 
@@ -192,7 +200,7 @@ def _draw_points(ax: Axes, grid: Grid, red: np.ndarray, colours: Palette, size: 
     """Returns the points' map coordinates."""
     rows, cols = np.nonzero(red)
     xy = grid.xy(rows + 0.5, cols + 0.5)
-    size = _point_size(ax, grid.shape, len(xy)) if size is None else size
+    size = point_size(ax, grid.shape, len(xy)) if size is None else size
     common: dict[str, Any] = {"marker": "o", "linewidths": 0, "rasterized": len(xy) > 5000, "snap": False}
     if colours.points_rim:
         # Beneath all points, so that it runs about groups of them and does not pale their inside.
@@ -203,7 +211,7 @@ def _draw_points(ax: Axes, grid: Grid, red: np.ndarray, colours: Palette, size: 
     return xy
 
 
-def _point_size(ax: Axes, shape: tuple[int, int], n_points: int) -> float:
+def point_size(ax: Axes, shape: tuple[int, int], n_points: int) -> float:
     """Diameter: a little less than the distance of windows, but readable where few."""
     width, height = size_in_points(ax)
     spacing = min(width / shape[1], height / shape[0])

@@ -21,6 +21,8 @@ _SMALLEST_TEXT, _LARGEST_TEXT = 7.0, 9.0
 _EDGE, _TITLE = 0.04, 0.26
 # The legend stands on one line if it fits, else in fewer columns, else its entries are wrapped at so many letters.
 _WRAP = 34
+# A map's greatest height in inches: a page with room for its caption.
+HIGHEST = 7.0
 # The scale bar takes this part of the map's width at most.
 _BAR = 0.25
 
@@ -35,6 +37,14 @@ def pyplot() -> Any:
             f'Drawing needs {error.name}, which is not installed. Install it with: pip install "sklandslide[plot]"'
         ) from error
     return pyplot
+
+
+def new_axes(width: float) -> Axes:
+    """Axes of a new figure so many inches wide, to be fitted by `arrange`.
+
+    The figure is without a layout, which a style may bring along.
+    """
+    return pyplot().figure(figsize=(width, width), layout="none").add_axes((0.2, 0.2, 0.6, 0.6), anchor="N")
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:

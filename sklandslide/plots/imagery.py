@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..composites import resolve_composite
+from ..composites import band_inputs, is_change, polarisation_in, resolve_composite
 from ..exceptions import BandError, SceneError
 from ..features import CompositeView
 from ..geodata import Grid, Window, metres_per_unit, per_map_unit, tiles
@@ -27,13 +27,50 @@ def background_image(background: Any, grid: Grid, margin: float) -> tuple[np.nda
     scene, wanted = background if isinstance(background, tuple) else (background, None)
     if not hasattr(scene, "bands"):
         raise SceneError(f"background={background!r} is no image. Give a Scene, a pair (Scene, ['VV_after']), or None.")
-    window = _window_of(scene.grid, grid, margin)
+    picture = read_picture(scene, wanted, _window_of(scene.grid, grid, margin))
+    return picture.stretched({}), picture.grid
+
+
+class Picture(NamedTuple):
+    """What is drawn of a scene: values of one or three bands, radar in dB, NaN for nodata, shape (rows, cols, n)."""
+
+    values: np.ndarray
+    bands: tuple[str, ...]
+    units: tuple[str | None, ...]
+    grid: Grid
+
+    def stretched(self, ranges: dict[str, tuple[float, float]]) -> np.ndarray:
+        """Values 0 to 1, shape (rows, cols[, 3]): each band over its range, or over its own usual one."""
+        bands = zip(self.bands, np.moveaxis(self.values, -1, 0), strict=True)
+        out = [_stretch(values, ranges.get(band) or usual_range([values])) for band, values in bands]
+        return out[0] if len(out) == 1 else np.stack(out, axis=-1)
+
+
+def read_picture(scene: Any, wanted: Any, window: Window | None = None, side: int | None = None) -> Picture:
+    """Read what is to be drawn: a band, three, a composite, ``"hillshade"``, or None for what there is.
+
+    Of a window, or all of the scene, averaged to at most so many pixels a side.
+    """
+    window = Window(0, 0, *scene.grid.shape) if window is None else window
     recipe = _recipe(wanted, scene.bands)
-    values, on = _read_averaged(scene, recipe or ("DEM",), window)
+    values, on = _read_averaged(scene, recipe or ("DEM",), window, side or _MAX_SIDE)
     if recipe is None:
-        return _stretch(_hillshade(values[..., 0], on)), on
-    stretched = np.stack([_stretch(band) for band in np.moveaxis(values, -1, 0)], axis=-1)
-    return stretched[..., 0] if len(recipe) == 1 else stretched, on
+        return Picture(_hillshade(values[..., 0], on)[..., None], ("hillshade",), (None,), on)
+    units = CompositeView(scene, recipe).units
+    return Picture(values, recipe, tuple(units.get(band) for band in recipe), on)
+
+
+def common_ranges(pictures: list[Picture]) -> dict[str, tuple[float, float]]:
+    """The range that each band is drawn over: one for all dates of a polarisation, so that they can be compared."""
+    kinds: dict[Any, list[np.ndarray]] = {}
+    of_band = {}
+    for picture in pictures:
+        for i, band in enumerate(picture.bands):
+            polarisation = "" if band == "hillshade" else polarisation_in(*band_inputs(band))
+            of_band[band] = (is_change(band), polarisation) if polarisation else band
+            kinds.setdefault(of_band[band], []).append(picture.values[..., i])
+    ranges = {kind: usual_range(values) for kind, values in kinds.items()}
+    return {band: ranges[kind] for band, kind in of_band.items()}
 
 
 def _recipe(wanted: Any, available: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -86,9 +123,9 @@ def corners_of(grid: Grid, margin: float) -> np.ndarray:
     return grid.xy(row[[0, 0, 1, 1]], col[[0, 1, 0, 1]])
 
 
-def _read_averaged(scene: Scene, recipe: tuple[str, ...], window: Window) -> tuple[np.ndarray, Grid]:
-    """Read bands and differences, radar in dB, averaged to at most `_MAX_SIDE` pixels a side, tile by tile."""
-    factor = -(-max(window.height, window.width) // _MAX_SIDE)
+def _read_averaged(scene: Scene, recipe: tuple[str, ...], window: Window, side: int) -> tuple[np.ndarray, Grid]:
+    """Read bands and differences, radar in dB, averaged to at most so many pixels a side, tile by tile."""
+    factor = -(-max(window.height, window.width) // side)
     shape = -(-window.height // factor), -(-window.width // factor)
     out = np.full((*shape, len(recipe)), np.nan, np.float32)
     size = factor * max(1, _TILE // factor)
@@ -114,15 +151,19 @@ def _average(values: np.ndarray, factor: int) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
-def _stretch(values: np.ndarray) -> np.ndarray:
-    """Scale the usual range of the values to 0 to 1."""
-    finite = values[np.isfinite(values)]
+def usual_range(bands: list[np.ndarray]) -> tuple[float, float]:
+    """The usual range of values, those of all bands together; (0, 0) where there is none."""
+    finite = np.concatenate([values[np.isfinite(values)] for values in bands])
     if not finite.size:
-        return values
+        return 0.0, 0.0
     low, high = np.percentile(finite, _STRETCH)
-    if high <= low:
-        # Nearly constant: the percentiles coincide, the extremes may not.
-        low, high = float(finite.min()), float(finite.max())
+    # Nearly constant: the percentiles coincide, the extremes may not.
+    return (float(low), float(high)) if high > low else (float(finite.min()), float(finite.max()))
+
+
+def _stretch(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Scale a range of the values to 0 to 1."""
+    low, high = ends
     if high <= low:
         return np.where(np.isfinite(values), np.float32(0.5), np.nan)
     return np.clip((values - low) / (high - low), 0, 1)

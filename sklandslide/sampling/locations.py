@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..exceptions import SceneError
 from ..geodata import keeping_open
 from .frames import frame_of, points_of
+from .pictures import DrawnLocations
 from .regions import regions
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _GROUP = 2**21
 
 
-class Locations:
+class Locations(DrawnLocations):
     """Map coordinates on one or several scenes: the X of every estimator in this package.
 
     An array-like of shape (n_samples, 2), indexed by row like an array, so that scikit-learn's splitters, searches

@@ -84,7 +84,7 @@ def test_it_is_a_map_like_others(tmp_path):
     assert m.grid == scene.grid.map_grid(SIZE, 2)
     with rasterio.open(m.path) as file:
         assert file.tags()["SKLANDSLIDE_FOLDS"] == "3"
-    assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.qml", "map.tif"]
     before = m.probability
     with pytest.raises(OutputExistsError):
         cross_val_map(unfitted(WeightedSum()), X, y, m.path, cv=blocks(X))

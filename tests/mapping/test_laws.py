@@ -77,7 +77,7 @@ def test_a_file_that_is_there_is_kept_and_nothing_is_computed_in_vain(tmp_path):
     assert path.read_text() == "precious"
     assert calls == []
     SlidingWindowPredictor(fitted(scene, 5)).predict_map(scene, path, overwrite=True)
-    assert os.listdir(tmp_path) == ["map.tif"]
+    assert sorted(os.listdir(tmp_path)) == ["map.qml", "map.tif"]
 
 
 def test_a_file_that_appears_while_the_map_is_made_is_kept(tmp_path):
@@ -129,8 +129,9 @@ def done(monkeypatch):
 def test_a_map_has_its_name_when_its_bytes_are_on_the_disk(tmp_path, done):
     scene = random_scene((30, 30))
     SlidingWindowPredictor(fitted(scene, 5)).predict_map(scene, tmp_path / "map.tif")
-    part, named = (step for step in done if isinstance(step, str) or step[1] == "map.tif")
+    part, named, style, named_style = (step for step in done if isinstance(step, str) or step[1].startswith("map."))
     assert named == (part, "map.tif")
+    assert named_style == (style, "map.qml")
 
 
 def test_a_map_of_several_blocks_is_written_as_it_is(tmp_path):

@@ -156,12 +156,12 @@ def tried(given, folder, start, make, faults):
         assert isinstance(raised, SklandslideError), repr(raised)
         assert str(folder / "map.tif") in str(raised) and "Check " in str(raised), str(raised)
     left = set(os.listdir(folder))
-    assert left <= {"map.tif", "map.tif.msk", ".map.tif.tiles"}
+    assert left <= {"map.qml", "map.tif", "map.tif.msk", ".map.tif.tiles"}
     found = (folder / "map.tif").read_bytes() if "map.tif" in left else None
     assert found in (given.whole, OLD if start == "old" else None)
     assert raised is not None or found == given.whole
     made(given, folder, start, overwrite=found is not None)
-    assert os.listdir(folder) == ["map.tif"]
+    assert sorted(os.listdir(folder)) == ["map.qml", "map.tif"]
     assert (folder / "map.tif").read_bytes() == given.whole
 
 
@@ -307,7 +307,7 @@ def test_what_is_written_and_changed_by_someone_else_is_no_wrong_map(given, tmp_
     for path in folder.glob("map.tif*"):
         path.rmdir() if path.is_dir() else path.unlink()
     made(given, folder)
-    assert os.listdir(folder) == ["map.tif"]
+    assert sorted(os.listdir(folder)) == ["map.qml", "map.tif"]
     assert (folder / "map.tif").read_bytes() == given.whole
 
 
@@ -325,19 +325,21 @@ def test_a_link_is_replaced_and_not_what_it_leads_to(given, tmp_path):
         assert not (tmp_path / "map.tif").is_symlink()
         assert (tmp_path / "map.tif").read_bytes() == given.whole
         os.remove(tmp_path / "map.tif")
+        os.remove(tmp_path / "map.qml")
     assert (tmp_path / "target.tif").read_bytes() == OLD
     assert os.listdir(tmp_path) == ["target.tif"]
 
 
-@pytest.mark.parametrize("end", [".msk", ".ovr", ".aux.xml"])
-def test_what_gdal_would_read_with_the_new_map_does_not_stay(given, tmp_path, end):
-    beside = tmp_path / f"map.tif{end}"
+@pytest.mark.parametrize("name", ["map.tif.msk", "map.tif.ovr", "map.tif.aux.xml", "map.qml"])
+def test_what_would_be_read_with_the_new_map_does_not_stay(given, tmp_path, name):
+    beside = tmp_path / name
     beside.write_bytes(OLD)
     with pytest.raises(OutputExistsError, match="with all that belongs to the file"):
         made(given, tmp_path)
     assert beside.read_bytes() == OLD
     made(given, tmp_path, overwrite=True)
-    assert os.listdir(tmp_path) == ["map.tif"]
+    assert sorted(os.listdir(tmp_path)) == ["map.qml", "map.tif"]
+    assert (tmp_path / "map.qml").read_bytes() != OLD
 
 
 def test_a_file_in_the_place_of_the_tiles_is_not_written_to(given, tmp_path):
@@ -384,4 +386,4 @@ def test_processes_that_make_the_same_map_do_not_mix(given, tmp_path, monkeypatc
     assert not (tmp_path / "same.tif").exists() or (tmp_path / "same.tif").read_bytes() == given.whole
     map_in_process(given, tmp_path / "same.tif")
     assert (tmp_path / "same.tif").read_bytes() == given.whole
-    assert sorted(os.listdir(tmp_path)) == ["map.tif", "same.tif"]
+    assert sorted(os.listdir(tmp_path)) == ["map.qml", "map.tif", "same.qml", "same.tif"]

@@ -64,7 +64,7 @@ def test_goes_on_where_it_stopped_with_the_same_bytes(tmp_path, caplog):
     whole, path = tmp_path / "whole.tif", tmp_path / "map.tif"
     everything = counted(pipe, scene, whole)
     stopped(pipe, scene, path, after=5)
-    assert sorted(os.listdir(tmp_path)) == [".map.tif.tiles", "whole.tif"]
+    assert sorted(os.listdir(tmp_path)) == [".map.tif.tiles", "whole.qml", "whole.tif"]
     stopped(pickle.loads(pickle.dumps(pipe)), scene, path, after=3)
     with caplog.at_level(logging.INFO, "sklandslide"):
         left = counted(pickle.loads(pickle.dumps(pipe)), scene, path)
@@ -72,7 +72,7 @@ def test_goes_on_where_it_stopped_with_the_same_bytes(tmp_path, caplog):
     assert "8 of 12 tiles are finished" in caplog.text
     assert left < everything / 2
     assert path.read_bytes() == whole.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["map.tif", "whole.tif"]
+    assert sorted(os.listdir(tmp_path)) == ["map.qml", "map.tif", "whole.qml", "whole.tif"]
 
 
 def other_model(pipe, scene):
@@ -216,7 +216,8 @@ def test_full_disk_gives_a_clear_error_and_it_goes_on_after_space_is_made(tmp_pa
 
     assert run(10**9) == ["made"]
     whole = (tmp_path / "map.tif").read_bytes()
-    (tmp_path / "map.tif").unlink()
+    for name in ("map.tif", "map.qml"):
+        (tmp_path / name).unlink()
     # a tile has 16 kB; GDAL does not tell that the last bytes, written when the file is closed, were lost
     limits = [0, 300, 16_000, 17_000, len(whole) // 2, len(whole) - 5000, len(whole) - 100, len(whole) - 1]
     *refused, made = run(*limits, 10**9)
@@ -225,7 +226,7 @@ def test_full_disk_gives_a_clear_error_and_it_goes_on_after_space_is_made(tmp_pa
     assert len(refused) == len(limits)
     assert made == "made"
     assert (tmp_path / "map.tif").read_bytes() == whole
-    assert os.listdir(tmp_path) == ["map.tif"]
+    assert sorted(os.listdir(tmp_path)) == ["map.qml", "map.tif"]
 
 
 def killed(folder, kills, n_jobs):

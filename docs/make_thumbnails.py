@@ -1,0 +1,106 @@
+"""Draw the thumbnails of the gallery's programs that are shown and not run.
+
+    python docs/make_thumbnails.py
+
+Each shows what its program is about, by a quick classifier on a small simulated scene.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from pages import DOCS, save_picture
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from sklandslide import BandStacker, PatchSampler, SlidingWindowPredictor, make_scene, sample_polygons
+from sklandslide.plots import plot_map
+
+PLACE = DOCS / "_static" / "thumbnails"
+PLAIN = {"legend": False, "scale_bar": False, "north_arrow": False}
+
+
+def _bare(ax):
+    ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
+    return ax.figure
+
+
+def _mapped(folder, seed, bands=("VV_after - VV_before", "VH_after - VH_before"), **options):
+    """A map of one scene by a classifier that learned on another, the scene and its polygons."""
+    scene, polygons = make_scene(shape=(300, 360), random_state=0)
+    X, y, _ = sample_polygons(scene, polygons, patch_size=15, max_per_polygon=8, balance=True, random_state=0)
+    spread = FunctionTransformer(lambda patches: np.concatenate([patches.mean((1, 2)), patches.std((1, 2))], axis=1))
+    model = make_pipeline(BandStacker(list(bands)), PatchSampler(15), spread, StandardScaler(), LogisticRegression())
+    other, truth = make_scene(shape=(300, 360), random_state=seed, **options)
+    path = Path(folder) / f"{seed}.tif"
+    return SlidingWindowPredictor(model.fit(X, y), step=4).predict_map(other, path), other, truth
+
+
+def reuse_model(folder):
+    """The map of another scene."""
+    m, scene, polygons = _mapped(folder, 5)
+    return _bare(m.plot(background=(scene, "BAA"), inventory=polygons, palette="colorblind", threshold=0.6, **PLAIN))
+
+
+def false_alarms(folder):
+    """Red points on radar, without an inventory to compare them with."""
+    m, scene, _ = _mapped(folder, 7)
+    return _bare(m.plot(background=(scene, "VV_after"), threshold=0.7, **PLAIN))
+
+
+def applicability(folder):
+    """Ground that is greyed: the valleys, in place of ground unlike that of training."""
+    m, scene, _ = _mapped(folder, 9)
+    heights = scene.read("DEM")[..., 0]
+    rows, cols = (np.linspace(0, size - 1, n).astype(int) for size, n in zip(heights.shape, m.grid.shape, strict=True))
+    low = heights[np.ix_(rows, cols)] < np.percentile(heights, 35)
+    red = (m.probability >= 0.6) & ~low
+    return _bare(plot_map(m.grid, m.probability, red, background=(scene, "hillshade"), outside=low, **PLAIN))
+
+
+def sampling_study(folder):
+    """Negatives from the background and from the edges of landslides."""
+    scene, polygons = make_scene(shape=(300, 360), random_state=0)
+    slides = polygons[polygons["class"] == "landslide"]
+    X, y, _ = sample_polygons(scene, slides, patch_size=15, max_per_polygon=6, random_state=0)
+    ax = X.plot(y, bands="RGB", patch_size=15)
+    ax.get_legend().remove()
+    ax.set_title("")
+    return _bare(ax)
+
+
+def experiments(folder):
+    """A sign for repeated runs with their spread; the numbers are drawn at random."""
+    figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
+    random = np.random.RandomState(3)
+    for place in range(5):
+        values = 0.7 + 0.04 * place + 0.05 * random.normal(size=6)
+        ax.plot(np.full(6, place), values, ".", color="0.6")
+        ax.errorbar(place, values.mean(), values.std(), fmt="o", color="C0", capsize=4)
+    ax.set(xticks=[], yticks=[], xlabel="experiment", ylabel="score of each seed")
+    return figure
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    PLACE.mkdir(exist_ok=True)
+    for draw in (reuse_model, false_alarms, applicability, sampling_study, experiments):
+        with tempfile.TemporaryDirectory() as folder:
+            figure = draw(folder)
+            made = Path(folder) / "made.png"
+            figure.savefig(made, dpi=60, bbox_inches="tight")
+            plt.close(figure)
+            save_picture(made, PLACE / f"{draw.__name__}.png")
+            print(PLACE / f"{draw.__name__}.png")
+
+
+if __name__ == "__main__":
+    main()
