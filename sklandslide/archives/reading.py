@@ -22,10 +22,11 @@ SETTINGS = {
     # Nothing lies beside a COG: without these GDAL asks for lists of folders, masks, overviews and descriptions.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
-    # The header with all its tables of blocks in one request, and neighbouring blocks in one.
+    # The header with all its tables of blocks in one request.
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    # A block that lies in two chunks is fetched once, as long as 128 MiB have not been fetched since.
+    # A block that lies in two chunks is fetched once, as long as 128 MiB have not been fetched since. (Otherwise
+    # several blocks at once go by GDAL's memory: 2.7 times the bytes with chunks of the blocks' size.)
+    "GDAL_HTTP_MULTIRANGE": "SERIAL",
     "CPL_VSIL_CURL_CACHE_SIZE": str(2**27),
     # A busy server (429, 5xx) is asked again after 0.5, 1, 2, ... s; one that is silent or slow is given up.
     "GDAL_HTTP_MAX_RETRY": "6",
