@@ -200,6 +200,9 @@ class Augmenter(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         return X
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"brightness": 0.0, **state})  # models of 0.2.0.dev0 have none
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False  # patches have four dimensions
