@@ -7,11 +7,12 @@ model was fitted on. ``--shape 2000 1000`` is small. Needs the ``benchmarks`` ex
 """
 
 import argparse
-import multiprocessing
 import resource
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         write_zarr(Path(folder) / "event.zarr", tuple(options.shape), options.chunk)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            seconds, before, peak, counts = pool.apply(mapped, (Path(folder),))
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            seconds, before, peak, counts = alone.submit(mapped, Path(folder)).result()
     chunks = len(scenes.BANDS) * int(np.prod([-(-n // options.chunk) for n in options.shape]))
     reads = np.array([*counts.values(), *[0] * (chunks - len(counts))])
     print(f"{options.shape[0]:,} x {options.shape[1]:,} pixels, 3 bands, chunks of {options.chunk}: {seconds:.0f} s")
