@@ -139,7 +139,7 @@ MUTANTS = [
            f"{SCENE}test_a_crop_is_what_is_read"),
     Mutant("masked-array-unmasked", "geodata/options.py", "if isinstance(array, np.ma.MaskedArray)", "if False",
            f"{SCENE}test_a_masked_arrays_mask_is_nodata"),
-    Mutant("given-slope-replaced", "geodata/scene.py", 'if "DEM" in sources and "Slope" not in sources:',
+    Mutant("given-slope-replaced", "geodata/making.py", 'if "DEM" in sources and "Slope" not in sources:',
            'if "DEM" in sources:', "geodata/test_terrain.py"),
     # ---- bands on other grids
     Mutant("shift-with-the-wrong-sign", "geodata/warping.py", "window.row_off + offset[0]", "window.row_off - offset[0]",
