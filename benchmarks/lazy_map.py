@@ -22,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklandslide import BandStacker, PatchSampler, Scene, SlidingWindowPredictor
 
-PATCH, STEP = 16, 8
+PATCH, STEP = 16, 16
 
 
 def write_zarr(path, shape, chunk):

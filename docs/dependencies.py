@@ -30,7 +30,7 @@ OLDEST = ROOT / "requirements" / "oldest.txt"
 NEWEST = ROOT / "requirements" / "newest.txt"
 
 # Installed by everyone or by those who use the part; then by those who work on the package.
-USED = ("base", "plot", "archives", "dask", "onnx")
+USED = ("base", "plot", "dask", "xarray", "archives", "onnx")
 EXTRAS = (*USED, "tests", "docs", "dev", "benchmarks")
 
 _MADE = re.compile(r"(?P<begin><!-- made: (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.S)

@@ -55,8 +55,15 @@ def imports(*folders):
 def distributions(modules):
     """The packages that provide modules."""
     providers = metadata.packages_distributions()
-    tops = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names)
-    return {canonicalize_name(providers[top][0]) for top in tops}
+    found = set()
+    for module in modules:
+        top = module.split(".")[0]
+        if top in sys.stdlib_module_names:
+            continue
+        several = {canonicalize_name(name) for name in providers[top]}
+        one = "-".join(module.split(".")[:2])  # odc is a name for several packages, and pystac for one and its parts
+        found |= several if len(several) == 1 else {one if one in several else top}
+    return found
 
 
 def test_oldest_versions_are_the_lower_bounds():

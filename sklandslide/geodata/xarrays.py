@@ -50,9 +50,10 @@ def arrays_and_grid(data: Any, names: Sequence[str] | None) -> tuple[dict[str, A
         raise SceneError(f"{type(data).__name__} is no xarray.Dataset or DataArray. Use Scene.from_arrays for arrays.")
     data = data.rename({_axis(data, axis): axis for axis in _AXES if axis not in data.dims})
     data = data.assign_coords({axis: (axis, _even(data, axis), data[axis].attrs) for axis in _AXES})
-    for axis in _AXES:  # north up and east to the right, as rasters are
-        if (grid := _grid(data)) and grid.transform.is_rectilinear and _backwards(grid, axis):
-            data = data.isel({axis: slice(None, None, -1)})
+    t = _grid(data).transform
+    if t.b == t.d == 0:  # north up and east to the right, as rasters are
+        backwards = {"y": t.e > 0, "x": t.a < 0}
+        data = data.isel({axis: slice(None, None, -1) for axis, turned in backwards.items() if turned})
     arrays = _by_name(data, names)
     return {check_band_name(name): array.transpose("y", "x") for name, array in arrays.items()}, _grid(data)
 
@@ -62,7 +63,8 @@ def band_of(name: str, array: Any, grid: Grid, nodata: tuple[float, ...]) -> Ban
     if array.dtype.kind not in "fiu":
         raise SceneError(f"Band {name!r} has dtype {array.dtype}; a band holds real numbers. Convert it: astype(...).")
     said = array.attrs
-    tags = tuple(value for key in _FILLS for value in np.atleast_1d(said.get(key, np.nan)) if not np.isnan(value))
+    fills = [float(value) for key in _FILLS for value in np.atleast_1d(said.get(key, np.nan))]
+    tags = tuple(value for value in fills if not np.isnan(value))
     scale = float(said.get("scale_factor", 1)), float(said.get("add_offset", 0))
     if array.chunks is not None:
         return DaskBand(name, array.data, grid, nodata, tags, scale)
@@ -139,10 +141,6 @@ def _crs(data: Any) -> CRS:
     crs = CRS.from_wkt(data.odc.crs.to_wkt())
     code = crs.to_epsg(confidence_threshold=100)
     return crs if code is None else CRS.from_epsg(code)  # as a GeoTIFF has it
-
-
-def _backwards(grid: Grid, axis: str) -> bool:
-    return grid.transform.e > 0 if axis == "y" else grid.transform.a < 0
 
 
 def _by_name(data: Any, names: Sequence[str] | None) -> dict[str, Any]:

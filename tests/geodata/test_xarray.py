@@ -368,3 +368,55 @@ def test_a_dask_band_is_shown_without_its_graph():
     band = Scene.from_xarray(dataset().chunk())._source("DEM")
     assert isinstance(band, DaskBand)
     assert "dask.array" not in repr(band)
+
+
+# Out
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32654", None])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_scene_as_a_dataset_is_the_scene(crs, turned):
+    transform = Affine(9.4, 3.4, 500_000, 3.4, -9.4, 4_700_000) if turned else TRANSFORM
+    arrays = pixels()
+    arrays["VV_before"][3, 4] = np.nan
+    scene = Scene.from_arrays(arrays, transform=transform, crs=crs, units={"VV_before": "dB"})
+    data = scene.to_xarray()
+    assert all(array.chunks is not None and array.dtype == "float32" for array in data.values())
+    assert list(data) == [*NAMES, "Slope"]
+    np.testing.assert_array_equal(np.stack(list(data.values()), axis=-1), scene.read())
+    again = pickle.loads(pickle.dumps(data))
+    np.testing.assert_array_equal(again.DEM, data.DEM)
+    if crs:
+        back = Scene.from_xarray(data)
+        assert (back.grid, dict(back.units)) == (scene.grid, {"VV_before": "dB"})
+        assert back.grid.crs.to_wkt() == scene.grid.crs.to_wkt()
+        np.testing.assert_array_equal(back.read(), scene.read())
+        assert data.rio.crs == scene.grid.crs
+        assert data.rio.transform() == transform
+
+
+def test_a_dataset_of_a_scene_is_read_when_it_is_computed(tif, tmp_path):
+    scene = of_files(tif)
+    data = scene.to_xarray("VV_after")
+    assert data.VV_after.chunksizes["y"][:2] == (16, 16)
+    window = data.VV_after[20:30, 40:50].values
+    np.testing.assert_array_equal(window, scene.read("VV_after", ((20, 30), (40, 50)))[..., 0])
+    tif.write_bytes(b"")
+    with pytest.raises(SceneReadError, match="changed or removed"):
+        data.compute()
+    with pytest.raises(BandError, match="no band 'Red'"):
+        scene.to_xarray(["Red"])
+
+
+def test_datasets_of_equal_scenes_have_equal_names():
+    one, same = (Scene.from_arrays(pixels(), transform=TRANSFORM, crs=32654).to_xarray() for _ in range(2))
+    other = Scene.from_arrays(pixels("int16"), transform=TRANSFORM, crs=32654).to_xarray()
+    assert one.DEM.data.name == same.DEM.data.name != other.DEM.data.name
+
+
+def test_a_dataset_goes_to_a_file_and_comes_back(tmp_path):
+    scene = Scene.from_arrays(pixels(), transform=TRANSFORM, crs=32654)
+    scene.to_xarray().to_zarr(tmp_path / "event.zarr", zarr_format=2, consolidated=True)
+    back = Scene.from_xarray(xr.open_zarr(tmp_path / "event.zarr"))
+    assert back.grid == scene.grid
+    np.testing.assert_array_equal(back.read(scene.bands), scene.read())

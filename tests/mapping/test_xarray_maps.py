@@ -5,13 +5,16 @@ from collections import Counter
 import dask.array
 import numpy as np
 import pytest
+import rasterio
 import rioxarray
 from fitting import GEOTIFF, fitted
-from scenes import random_scene
+from scenes import UTM, random_scene
+from shapely.geometry import box
 
-from sklandslide import Scene, SlidingWindowPredictor
+from sklandslide import LandslideMap, Scene, SlidingWindowPredictor
 from sklandslide.exceptions import SceneReadError
 from sklandslide.mapping import source, tiles
+from sklandslide.mapping.writer import BANDS
 
 NAMES = ["Red", "Green", "Blue"]
 SHAPE = (300, 220)
@@ -27,8 +30,6 @@ def data(tmp_path_factory):
     """One GeoTIFF, as a dataset."""
     path = tmp_path_factory.mktemp("event") / "event.tif"
     values = random_scene(SHAPE, holes=20).read(NAMES)
-    import rasterio
-
     with rasterio.open(path, "w", **{**GEOTIFF, "count": 3}, width=SHAPE[1], height=SHAPE[0]) as file:
         file.write(np.moveaxis(values, -1, 0))
         file.descriptions = NAMES
@@ -107,3 +108,29 @@ def test_a_map_goes_on_after_a_chunk_that_could_not_be_computed(tmp_path, small_
     mapped(pipe, Scene.from_files(data[0]), tmp_path / "files.tif")
     assert (tmp_path / "map.tif").read_bytes() == (tmp_path / "files.tif").read_bytes()
     pipe.set_params(patchsampler__check_values=True)
+
+
+def test_a_map_as_a_dataset(tmp_path, small_tiles, data, pipe):
+    landslides = mapped(pipe, Scene.from_files(data[0]), tmp_path / "map.tif")
+    given = landslides.to_xarray()
+    assert given.probability.chunks is not None
+    np.testing.assert_array_equal(given.probability, landslides.probability)
+    assert given.attrs == {"patch_size": 9, "step": 3, "positive": "1"}
+    assert Scene.from_xarray(given).grid == landslides.grid
+    east, north = landslides.grid.xy(5.5, 7.5)
+    assert given.probability.sel(x=east, y=north) == landslides.read(((5, 6), (7, 8))).item()
+
+
+def test_a_part_of_a_map_with_two_bands_as_a_dataset(tmp_path):
+    values = np.random.RandomState(0).rand(2, 20, 30).astype("float32")
+    with rasterio.open(tmp_path / "map.tif", "w", **{**GEOTIFF, "count": 2}, width=30, height=20) as file:
+        file.write(values)
+        file.descriptions = BANDS
+    whole = LandslideMap.open(tmp_path / "map.tif")
+    part = whole.within(box(UTM.c, UTM.f - 100, UTM.c + 100, UTM.f))
+    for landslides in (whole, part):
+        given = landslides.to_xarray()
+        np.testing.assert_array_equal(given.probability, landslides.probability)
+        np.testing.assert_array_equal(given.dissimilarity, landslides.dissimilarity)
+    assert int(part.to_xarray().probability.notnull().sum()) == 100
+    assert whole.to_xarray().probability.data.name != part.to_xarray().probability.data.name
