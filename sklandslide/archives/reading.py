@@ -43,8 +43,8 @@ _TRIES = 3
 # How often an address has failed in this process. GDAL keeps what it got, a half answer or that there is nothing, by
 # name: what is tried again gets another name, by a fragment, which no server sees.
 _failed: Counter[str] = Counter()
-# One thread at a time reads a file. A second one that wants the same bytes would wait for them within GDAL, at times with
-# Python's lock, which the first one needs to say that the server is busy: both would stand still.
+# One thread at a time reads a file. A second one that wants the same bytes would wait for them within GDAL, at times
+# with Python's lock, which the first one needs to say that the server is busy: both would stand still.
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
