@@ -60,8 +60,9 @@ def distributions(modules):
         top = module.split(".")[0]
         if top in sys.stdlib_module_names:
             continue
-        several = {canonicalize_name(name) for name in providers[top]}  # odc is a name for several packages
-        found |= {"-".join(module.split(".")[:2])} if len(several) > 1 else several
+        several = {canonicalize_name(name) for name in providers[top]}
+        one = "-".join(module.split(".")[:2])  # odc is a name for several packages, and pystac for one and its parts
+        found |= several if len(several) == 1 else {one if one in several else top}
     return found
 
 

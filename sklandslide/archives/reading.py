@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -42,6 +43,9 @@ _TRIES = 3
 # How often an address has failed in this process. GDAL keeps what it got, a half answer or that there is nothing, by
 # name: what is tried again gets another name, by a fragment, which no server sees.
 _failed: Counter[str] = Counter()
+# One thread at a time reads a file. A second one that wants the same bytes would wait for them within GDAL, at times
+# with Python's lock, which the first one needs to say that the server is busy: both would stand still.
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def load(layers: Sequence[Layer], geobox: Any, chunk: int, resampling: str) -> A
 
 def _lazy(layer: Layer, geobox: Any, chunk: int, resampling: str) -> Any:
     import odc.stac
+    from dask.array import blockwise
 
     with _settings():
         data = odc.stac.load(
@@ -82,7 +87,8 @@ def _lazy(layer: Layer, geobox: Any, chunk: int, resampling: str) -> Any:
         )["pixels"].isel(time=0, drop=True)
     # Dask would name the data by the addresses as they are signed today, and a map would not be gone on with tomorrow.
     name = f"{layer.band}-{layer.identity(repr(geobox), chunk, resampling)}"
-    pixels = data.data.map_blocks(np.add, np.float32(layer.offset), dtype=np.float32, name=name)
+    offset = np.float32(layer.offset)
+    pixels = blockwise(np.add, "yx", data.data, "yx", offset, None, dtype=np.float32, name=name)
     return data.copy(data=pixels).rename(layer.band)
 
 
@@ -139,6 +145,10 @@ class _Source:
     _context: Any
 
     def read(self, *args: Any, **more: Any) -> Any:
+        with _turns[self._source.uri]:
+            return self._read(*args, **more)
+
+    def _read(self, *args: Any, **more: Any) -> Any:
         from rasterio.errors import RasterioError
 
         uri = self._source.uri

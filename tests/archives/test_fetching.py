@@ -153,6 +153,13 @@ def test_five_per_cent_of_answers_that_the_server_is_busy(archive, mapped, whole
     assert 503 in {status for status, _, _ in archive.web.log}
 
 
+def test_threads_that_are_told_that_the_server_is_busy_do_not_stand_still(archive, wide, monkeypatch, in_time):
+    """Not in step with the blocks, so that neighbouring chunks want the same bytes."""
+    monkeypatch.setattr(reading, "SETTINGS", {**reading.SETTINGS, "GDAL_HTTP_RETRY_DELAY": "0.01"})
+    archive.web.faults(busy=3)
+    assert np.isfinite(wide.scene("still").read()).mean() > 0.9
+
+
 def test_connections_that_break_off_are_tried_anew(archive, wide):
     """And no half of a block is taken for pixels."""
     scene = wide.scene("cut", wide.in_files.grid)
