@@ -7,6 +7,7 @@ Each shows what its program is about, by a quick classifier on a small simulated
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -89,10 +90,22 @@ def experiments(folder):
     return figure
 
 
+def scorer_ranks(folder):
+    """Rank correlations, those of the page of results."""
+    page = (DOCS / "results" / "scorer_ranks.md").read_text()
+    found = re.findall(r"^\| simulated \d+ \| ([^|]+) \| ([+-][0-9.]+) \|", page, re.M)
+    figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
+    for place, name in enumerate(dict.fromkeys(name for name, _ in found)):
+        ax.plot([float(value) for each, value in found if each == name], [place] * 2, "o", ms=12, color=f"C{place}")
+        ax.text(0.02, place, name, va="center", size=14)
+    ax.set(xlim=(0, 1), ylim=(2.6, -0.6), yticks=[], xlabel="rank correlation with the map")
+    return figure
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     PLACE.mkdir(exist_ok=True)
-    for draw in (reuse_model, false_alarms, applicability, sampling_study, experiments):
+    for draw in (reuse_model, false_alarms, applicability, sampling_study, scorer_ranks, experiments):
         with tempfile.TemporaryDirectory() as folder:
             figure = draw(folder)
             made = Path(folder) / "made.png"

@@ -11,6 +11,7 @@ of the maps::
 
 Grounds and samples are those of ``sampling_study.py``.
 """
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/scorer_ranks.png'
 
 import sys
 import tempfile
