@@ -68,12 +68,13 @@ class SharedEngine:
     """
 
     name = "shared"
+    _products = False  # whether they are kept
 
     def __init__(self, task: MapTask) -> None:
         model = own_pipeline(task.estimator)[-1].model_  # type: ignore[index]
         chain = _take_apart(model)
         self.task = task
-        self.side, self.batch = _cheapest(task.patch_size, task.step, chain)
+        self.side, self.batch = _cheapest(task.patch_size, task.step, chain, self._products)
         self.plan = axis_plan(task.patch_size, task.step, chain.kinds, self.side)
         self._prepare(model, chain)
 
@@ -91,14 +92,12 @@ class SharedEngine:
         self.runtime: str = f"C, {KINDS[kernel.kind]}"
         self.batch, self._crew = 1, Crew(cores())
         task, length = self.task, self.plan.length
-        dissimilarities = None if task.area is None else _compiled_area(model, chain, self.plan, self.side, task)
+        area: Any = None if task.area is None else _compiled_area(model, chain, self.plan, self.side, task)
 
         def compute(images: np.ndarray) -> np.ndarray:
-            probabilities, hidden = kernel(images[:, :length, :length])
-            bands = [probabilities[..., task.column]]
-            if dissimilarities is not None:
-                bands.append(dissimilarities(images, hidden))
-            return np.stack(bands, axis=1)
+            probabilities, *hidden = kernel(images[:, :length, :length], hidden=task.area is not None)
+            more = [area(images, one) for one in hidden]
+            return np.stack([probabilities[..., task.column], *more], axis=1)
 
         self._compute = compute
 
@@ -137,6 +136,7 @@ class SharedGraphEngine(SharedEngine):
     """The same in TensorFlow, for where the kernel was not built: no compiler, or none that knows vectors."""
 
     name = "shared-graph"
+    _products = True
 
     def _prepare(self, model: Any, chain: _Chain) -> None:
         self.runtime = "TensorFlow"
@@ -170,7 +170,7 @@ def _length(task: MapTask, plan: AxisPlan, side: int) -> int:
     return plan.length if task.area is None else (side - 1) * task.step + task.patch_size
 
 
-def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
+def _cheapest(patch_size: int, step: int, chain: _Chain, products: bool = True) -> tuple[int, int]:
     """Windows a side of the squares, a power of two so that squares fill tiles, and squares that are computed at once.
 
     Large squares share more and small ones need less memory: the cheapest size whose maps fit in `_LIVE_BYTES`, counted
@@ -178,17 +178,17 @@ def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
     """
     costs = {}
     for side in (1, 2, 4, 8, 16, 32, 64):
-        operations, size = _expense(axis_plan(patch_size, step, chain.kinds, side), side, chain)
+        operations, size = _expense(axis_plan(patch_size, step, chain.kinds, side), side, chain, products)
         batch = max(1, min(_LIVE_BYTES // size, _ENOUGH // side**2))
         if side == 1 or size <= _LIVE_BYTES:
             costs[(operations + _CALL / batch) / side**2] = side, batch
     return costs[min(costs)]
 
 
-def _expense(plan: AxisPlan, side: int, chain: _Chain) -> tuple[int, int]:
-    """Multiply-adds of a square, and the bytes of its maps while they are most."""
+def _expense(plan: AxisPlan, side: int, chain: _Chain, products: bool = True) -> tuple[int, int]:
+    """Multiply-adds of a square, and the bytes of its maps while they are most, with products or only all poolings."""
     channels = chain.bands
-    size = largest = plan.length**2 * channels
+    size = largest = total = plan.length**2 * channels
     operations = 0
     filters = iter([layer.filters for layer in chain.convolutions])
     for step in plan.steps:
@@ -200,9 +200,11 @@ def _expense(plan: AxisPlan, side: int, chain: _Chain) -> tuple[int, int]:
         before, size = size, sum(lattice.count for lattice in step.outputs) ** 2 * channels
         # sums of products are not kept, only their maxima
         largest = max(largest, before + made + size)
+        total += size * (step.kind == "pool")
     units = chain.dense[0].units
     features = (side * len(plan.states)) ** 2 * channels
-    return operations + features * units, 4 * max(largest, size + features + side**2 * units)
+    most = max(largest, size + features + side**2 * units) if products else total + side**2 * units
+    return operations + features * units, 4 * most
 
 
 def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, task: MapTask) -> Any:

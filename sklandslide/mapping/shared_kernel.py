@@ -119,18 +119,17 @@ class Kernel:
         self.units, self.classes = channels[-2:]
         self._room = threading.local()
 
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (squares, side, side, classes) and the hidden layer (squares, side, side, units)."""
-        logits, hidden = (
-            np.empty((len(images), self.side, self.side, n), np.float32) for n in (self.classes, self.units)
-        )
-        for image, *found in zip(images, logits, hidden, strict=True):
-            *_, last, outputs = self._values(image)
-            for out, values, maps in zip(found, (outputs, last), (self.maps[-1], self.maps[-2]), strict=True):
-                planes = maps.seen(values)[0, 0, :, :, : self.side]
-                out[:] = np.moveaxis(planes, 0, 2).reshape(self.side, self.side, -1)[..., : out.shape[-1]]
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True), hidden
+    def __call__(self, images: np.ndarray, hidden: bool = False) -> list[np.ndarray]:
+        """Probabilities (squares, side, side, classes); the hidden layer (squares, side, side, units) if asked for."""
+        shape = len(images), self.side, self.side
+        found = [np.empty((*shape, n), np.float32) for n in (self.classes, self.units)[: 1 + hidden]]
+        for number, image in enumerate(images):
+            values = self._values(image)
+            for i, out in enumerate(found, 1):
+                planes = self.maps[-i].seen(values[-i])[0, 0, :, :, : self.side]
+                out[number] = np.moveaxis(planes, 0, 2).reshape(self.side, self.side, -1)[..., : out.shape[-1]]
+        powers = np.exp(found[0] - found[0].max(axis=-1, keepdims=True))
+        return [powers / powers.sum(axis=-1, keepdims=True), *found[1:]]
 
     def _values(self, image: np.ndarray) -> list[np.ndarray]:
         """The maps of all layers, in arrays of the calling thread's."""

@@ -186,7 +186,7 @@ def square_values(size, padding, filters, side, step):
     plan = axis_plan(size, step, [padding, "pool"] * len(filters), side)
     image = random.normal(size=((side - 1) * step + size,) * 2 + (2,)).astype("float32")
     kernel = kernel_module.Kernel(None, convolutions, dense, plan, side, step)
-    found, hidden = kernel(image[None, : plan.length, : plan.length])
+    found, hidden = kernel(image[None, : plan.length, : plan.length], hidden=True)
     windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), (0, 1))[::step, ::step]
     at = np.moveaxis(windows, 2, -1).reshape(-1, size, size, 2).astype("float64")
     for kernel, bias in convolutions:
@@ -253,11 +253,12 @@ def test_a_map_by_one_engine_is_not_finished_by_the_other(monkeypatch):
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("size", [25, 40])
-def test_memory_is_bounded_for_any_step(size, padding):
+@pytest.mark.parametrize("products", [True, False])
+def test_memory_is_bounded_for_any_step(size, padding, products):
     chain = shared._take_apart(build_cnn(patch_shape=(size, size, 3), n_classes=2, padding=padding, input_size=None))
     for step in (1, 2, 3, 5, 10, 24, 25, 26, 40, 50, 1000):
-        side, batch = shared._cheapest(size, step, chain)
-        operations, live = shared._expense(axis_plan(size, step, chain.kinds, side), side, chain)
+        side, batch = shared._cheapest(size, step, chain, products)
+        operations, live = shared._expense(axis_plan(size, step, chain.kinds, side), side, chain, products)
         assert side & (side - 1) == 0
         assert live * batch <= shared._LIVE_BYTES
         # never more work than for the window by itself
