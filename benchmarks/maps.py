@@ -1,5 +1,8 @@
 """Maps, from GeoTIFFs to a GeoTIFF, against the ways people make them today."""
 
+from contextlib import nullcontext
+from unittest.mock import patch
+
 import numpy as np
 import onnx_models
 import scenes
@@ -7,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from timing import compare, cores, row, seconds
 
 from sklandslide import Scene, SlidingWindowPredictor
+from sklandslide.mapping import shared
 from sklandslide.mapping.states import axis_plan
 
 STEP = 2  # the paper's
@@ -58,6 +62,16 @@ def _shared(options, folder, size, padding):
         )
     )
     rows.append(
+        compare(
+            what,
+            "the same in TensorFlow, as where there is no C compiler",
+            lambda: mapped(scene, pipe, "shared", folder, options),
+            lambda: mapped(scene, pipe, "shared-graph", folder, options),
+            repeats=options.repeats,
+            check=difference,
+        )
+    )
+    rows.append(
         _arithmetic(
             what,
             lambda: mapped(scene, pipe, "shared", folder, options),
@@ -88,11 +102,16 @@ def _resampled(options, folder):
     return [*rows, _arithmetic(what, whole, n, model, multiply_adds(model), options)]
 
 
-def mapped(scene, pipe, method, folder, options):
+def mapped(scene, pipe, engine, folder, options):
     """A whole map, file written."""
     jobs = {} if options.jobs is None else {"n_jobs": options.jobs}
-    predictor = SlidingWindowPredictor(pipe, step=STEP, method=method, **jobs)
-    return predictor.predict_map(scene, folder / f"{method}.tif", overwrite=True).probability
+    predictor = SlidingWindowPredictor(pipe, step=STEP, method=engine.removesuffix("-graph"), **jobs)
+    without = patch.object(shared, "find_spec", return_value=None) if engine == "shared-graph" else nullcontext()
+    with without:
+        values = predictor.predict_map(scene, folder / f"{engine}.tif", overwrite=True).probability
+    if predictor.engine_ != engine:
+        raise AssertionError(f"The map was made by {predictor.engine_}, not {engine}: is there a C compiler?")
+    return values
 
 
 def usual_loop(scene, pipe, rows):

@@ -55,10 +55,10 @@ def pipeline(size, *, blocks=3, padding="same", bands=3, seed=0, **options):
 
 def values_of(pipe, step, shape):
     """A map of a random image as one tile, by the engine itself."""
-    from sklandslide.mapping.shared import SharedEngine
+    from sklandslide.mapping.shared import shared_engine
     from sklandslide.mapping.tiles import MapTask
 
     size = pipe[1].patch_size
     pixels = np.random.RandomState(0).normal(size=(*((n - 1) * step + size for n in shape), 3)).astype("float32")
-    engine = SharedEngine(MapTask(pipe, [pipe[0]], size, step, 1))
+    engine = shared_engine()(MapTask(pipe, [pipe[0]], size, step, 1))
     return engine._values(pixels, np.ones(shape, bool))[0]

@@ -31,7 +31,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "mutants.md"
 # What the tests need of the repository.
-COPIED = ("sklandslide", "tests", "setup.cfg", "pyproject.toml")
+COPIED = ("sklandslide", "tests", "setup.cfg", "setup.py", "pyproject.toml")
 # A mutant may make a test stand still. In seconds; the slowest selection takes about a tenth of it.
 PATIENCE = 180
 
@@ -79,6 +79,7 @@ SHARED = "mapping/test_shared.py::"
 LAW = f"{MAP}test_map_is_every_window_that_fits_once"
 STATES = f"{SHARED}test_states_by_brute_force {SHARED}test_maps_are_kept_where_windows_need_them"
 # Two convolutions with padding, three bands, nodata.
+KERNEL = f"{SHARED}test_the_kernel_equals_each_window_by_itself_on_all_processors"
 EQUAL = f"{SHARED}test_shared_equals_window_by_window[15-2-2-same-3]"
 KEPT = f"{RESTART}test_only_tiles_that_are_whole_count_and_the_others_are_computed_again"
 PLACE = f"{RESTART}test_a_tile_counts_in_its_own_place_of_its_own_map"
@@ -306,6 +307,10 @@ MUTANTS = [
     Mutant("features-flattened-by-columns", "mapping/shared_graph.py",
            "for row, rows in places for col, cols in places]", "for col, cols in places for row, rows in places]",
            EQUAL),
+    Mutant("sums-begun-anew", "mapping/shared_kernel.py", "0 if slot in begun else _STORE", "_STORE", KERNEL),
+    Mutant("bias-before-the-largest", "mapping/shared_kernel.py", "(uses[out][-1] == (number, shifts))", "True", KERNEL),
+    Mutant("part-of-a-map-one-off", "mapping/shared_kernel.py", "remainder + step.offsets[tap], distance",
+           "remainder + step.offsets[tap] + 1, distance", KERNEL),
     # ---- reading for a map
     Mutant("units-lost-on-the-way", "mapping/source.py", "units=units,", "units=None,", "mapping/test_source.py"),
     Mutant("tile-not-in-its-place", "mapping/source.py", "grid = self._scene.grid.crop(window)",

@@ -20,7 +20,7 @@ from ..network import LandslideCNN
 from .applicability import ApplicabilityArea
 from .estimators import fitted_parts, threshold_of
 from .landslide_map import LandslideMap
-from .shared import SharedEngine, why_not_shared
+from .shared import SharedEngine, shared_engine, why_not_shared
 from .source import TileSource
 from .tiles import MapTask, TileLayout, tile_side
 from .unfinished import UnfinishedMap
@@ -62,10 +62,11 @@ class SlidingWindowPredictor(BaseEstimator):
 
     Attributes
     ----------
-    engine_ : {"window", "shared"}
-        How the last map was computed.
+    engine_ : {"window", "shared", "shared-graph"}
+        How the last map was computed. ``"shared-graph"`` is shared computation in TensorFlow, at less than half of the
+        speed, which stands in where the package was installed without a C compiler.
     engine_reason_ : str or None
-        Why it was not ``"shared"``.
+        Why it was not shared computation.
 
     Examples
     --------
@@ -224,8 +225,8 @@ class SlidingWindowPredictor(BaseEstimator):
         reason = asked or why_not_shared(self.estimator, task.patch_size)
         if self.method == "shared" and reason:
             raise SklandslideError(f"method='shared' would not be exact: {reason}. Use method='auto' or 'window'.")
-        engine = WindowEngine(task) if reason else SharedEngine(task)
-        if self.method == "auto" and engine.name == "shared" and engine.side == 1:
+        engine = WindowEngine(task) if reason else shared_engine()(task)
+        if self.method == "auto" and reason is None and engine.side == 1:
             reason = f"windows {task.step} pixels apart share so little that it would be no faster"
             engine = WindowEngine(task)
         how = "by shared computation" if reason is None else f"window by window ({reason})"

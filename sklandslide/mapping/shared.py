@@ -7,7 +7,9 @@ through the dense layers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -62,21 +64,42 @@ class SharedEngine:
     """Compute tiles of a map by shared computation, of a task for which `why_not_shared` is None.
 
     The network is evaluated in squares of one size on a lattice fixed to the scene, so that a value does not depend on
-    the tile it was asked for in.
+    the tile it was asked for in. A kernel in C makes the sums.
     """
 
     name = "shared"
-    runtime = None
+    _products = False  # whether they are kept
 
     def __init__(self, task: MapTask) -> None:
         model = own_pipeline(task.estimator)[-1].model_  # type: ignore[index]
         chain = _take_apart(model)
         self.task = task
-        self.side, self.batch = _cheapest(task.patch_size, task.step, chain)
+        self.side, self.batch = _cheapest(task.patch_size, task.step, chain, self._products)
         self.plan = axis_plan(task.patch_size, task.step, chain.kinds, self.side)
-        # one call of the graph leaves the cores idle between its many small loops
-        self._crew = Crew(cores() + 1 if cores() > 1 else 1)
-        self._graph = _compiled(model, chain, self.plan, self.side, self.batch, task)
+        self._prepare(model, chain)
+
+    def _prepare(self, model: Any, chain: _Chain) -> None:
+        from .shared_kernel import KINDS, Kernel
+
+        kernel = Kernel(
+            _scale(chain.normalise),
+            [layer.get_weights() for layer in chain.convolutions],
+            [layer.get_weights() for layer in chain.dense],
+            self.plan,
+            self.side,
+            self.task.step,
+        )
+        self.runtime: str = f"C, {KINDS[kernel.kind]}"
+        self.batch, self._crew = 1, Crew(cores())
+        task, length = self.task, self.plan.length
+        area: Any = None if task.area is None else _compiled_area(model, chain, self.plan, self.side, task)
+
+        def compute(images: np.ndarray) -> np.ndarray:
+            probabilities, *hidden = kernel(images[:, :length, :length], hidden=task.area is not None)
+            more = [area(images, one) for one in hidden]
+            return np.stack([probabilities[..., task.column], *more], axis=1)
+
+        self._compute = compute
 
     def tile(self, part: Any) -> np.ndarray:
         """Values of the tile that sees a part of the scene, as `WindowEngine.tile` gives them."""
@@ -100,13 +123,31 @@ class SharedEngine:
             for square, (row, col) in zip(squares, part, strict=False):
                 seen = pixels[row * step : row * step + length, col * step : col * step + length]
                 square[: seen.shape[0], : seen.shape[1]] = seen
-            for found, (row, col) in zip(self._graph(squares), part, strict=False):
+            for found, (row, col) in zip(self._compute(squares), part, strict=False):
                 where = slice(row, row + side), slice(col, col + side)
                 inside = valid[where]
                 values[:, *where] = np.where(inside, found[:, : inside.shape[0], : inside.shape[1]], np.float32(np.nan))
 
         self._crew.do(fill, range(0, len(corners), self.batch))
         return values
+
+
+class SharedGraphEngine(SharedEngine):
+    """The same in TensorFlow, for where the kernel was not built: no compiler, or none that knows vectors."""
+
+    name = "shared-graph"
+    _products = True
+
+    def _prepare(self, model: Any, chain: _Chain) -> None:
+        self.runtime = "TensorFlow"
+        # one call of the graph leaves the cores idle between its many small loops
+        self._crew = Crew(cores() + 1 if cores() > 1 else 1)
+        self._compute = _compiled(model, chain, self.plan, self.side, self.batch, self.task)
+
+
+def shared_engine() -> type[SharedEngine]:
+    """The faster of the two that there is."""
+    return SharedGraphEngine if find_spec("._sums", __package__) is None else SharedEngine
 
 
 def _take_apart(model: Any) -> _Chain:
@@ -116,12 +157,20 @@ def _take_apart(model: Any) -> _Chain:
     return _Chain(model.input_shape[-1], layers.get("normalise"), convolutions, dense)
 
 
+def _scale(normalise: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and deviation of the bands, as Keras's layer takes them."""
+    if normalise is None:
+        return None
+    mean, variance = (np.asarray(values, np.float32).ravel() for values in (normalise.mean, normalise.variance))
+    return mean, np.maximum(np.sqrt(variance), np.float32(1e-7))
+
+
 def _length(task: MapTask, plan: AxisPlan, side: int) -> int:
     """Pixels a side that a square of windows sees; the network may leave out a window's last ones."""
     return plan.length if task.area is None else (side - 1) * task.step + task.patch_size
 
 
-def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
+def _cheapest(patch_size: int, step: int, chain: _Chain, products: bool = True) -> tuple[int, int]:
     """Windows a side of the squares, a power of two so that squares fill tiles, and squares that are computed at once.
 
     Large squares share more and small ones need less memory: the cheapest size whose maps fit in `_LIVE_BYTES`, counted
@@ -129,17 +178,17 @@ def _cheapest(patch_size: int, step: int, chain: _Chain) -> tuple[int, int]:
     """
     costs = {}
     for side in (1, 2, 4, 8, 16, 32, 64):
-        operations, size = _expense(axis_plan(patch_size, step, chain.kinds, side), side, chain)
+        operations, size = _expense(axis_plan(patch_size, step, chain.kinds, side), side, chain, products)
         batch = max(1, min(_LIVE_BYTES // size, _ENOUGH // side**2))
         if side == 1 or size <= _LIVE_BYTES:
             costs[(operations + _CALL / batch) / side**2] = side, batch
     return costs[min(costs)]
 
 
-def _expense(plan: AxisPlan, side: int, chain: _Chain) -> tuple[int, int]:
-    """Multiply-adds of a square, and the bytes of its maps while they are most."""
+def _expense(plan: AxisPlan, side: int, chain: _Chain, products: bool = True) -> tuple[int, int]:
+    """Multiply-adds of a square, and the bytes of its maps while they are most, with products or only all poolings."""
     channels = chain.bands
-    size = largest = plan.length**2 * channels
+    size = largest = total = plan.length**2 * channels
     operations = 0
     filters = iter([layer.filters for layer in chain.convolutions])
     for step in plan.steps:
@@ -151,37 +200,57 @@ def _expense(plan: AxisPlan, side: int, chain: _Chain) -> tuple[int, int]:
         before, size = size, sum(lattice.count for lattice in step.outputs) ** 2 * channels
         # sums of products are not kept, only their maxima
         largest = max(largest, before + made + size)
+        total += size * (step.kind == "pool")
     units = chain.dense[0].units
     features = (side * len(plan.states)) ** 2 * channels
-    return operations + features * units, 4 * max(largest, size + features + side**2 * units)
+    most = max(largest, size + features + side**2 * units) if products else total + side**2 * units
+    return operations + features * units, 4 * most
 
 
 def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, task: MapTask) -> Any:
-    """The whole computation of some squares as one compiled graph.
-
-    Compiling takes seconds, so the graph is kept on the network (which leaves it behind when it is pickled) and serves
-    the next map of the same kind. It reads the network's weights when it runs.
-    """
+    """The whole computation of some squares as one compiled graph, which reads the network's weights when it runs."""
     import tensorflow as tf
 
     from .shared_graph import square_dissimilarities, square_outputs
 
+    def squares(images, *area):
+        images = images if chain.normalise is None else chain.normalise(images)
+        seen = images[:, : plan.length, : plan.length]
+        probabilities, hidden = square_outputs(seen, chain.convolutions, chain.dense, plan, side)
+        bands = [probabilities[..., task.column]]
+        if area:
+            bands.append(square_dissimilarities(images, hidden, area, task.patch_size, task.step))
+        return tf.stack(bands, axis=1)
+
+    length = _length(task, plan, side)
+    return _graph(model, squares, [(batch, length, length, chain.bands)], task, (side, batch, task.column))
+
+
+def _compiled_area(model: Any, chain: _Chain, plan: AxisPlan, side: int, task: MapTask) -> Any:
+    """The dissimilarities of one square, from its image and its hidden layer, as a compiled graph."""
+    from .shared_graph import square_dissimilarities
+
+    def squares(images, hidden, *area):
+        images = images if chain.normalise is None else chain.normalise(images)
+        return square_dissimilarities(images, hidden, area, task.patch_size, task.step)
+
+    length = _length(task, plan, side)
+    shapes = [(1, length, length, chain.bands), (1, side, side, chain.dense[0].units)]
+    return _graph(model, squares, shapes, task, (side, "area"))
+
+
+def _graph(model: Any, function: Any, shapes: Sequence[tuple[int, ...]], task: MapTask, key: tuple) -> Any:
+    """A function of arrays of these shapes, and of the parts of the task's area, as a compiled graph.
+
+    Compiling takes seconds, so the graph is kept on the network (which leaves it behind when it is pickled) and serves
+    the next map of the same kind.
+    """
+    import tensorflow as tf
+
     area = () if task.area is None else tuple(tf.constant(part) for part in parts_of(task.area))
     graphs = model.__dict__.setdefault("_shared_graphs", {})
-    key = task.patch_size, task.step, side, batch, task.column, tuple(tuple(part.shape) for part in area)
+    key = (*key, task.patch_size, task.step, tuple(tuple(part.shape) for part in area))
     if key not in graphs:
-
-        def squares(images, *area):
-            images = images if chain.normalise is None else chain.normalise(images)
-            seen = images[:, : plan.length, : plan.length]
-            probabilities, hidden = square_outputs(seen, chain.convolutions, chain.dense, plan, side)
-            bands = [probabilities[..., task.column]]
-            if area:
-                bands.append(square_dissimilarities(images, hidden, area, task.patch_size, task.step))
-            return tf.stack(bands, axis=1)
-
-        length = _length(task, plan, side)
-        images = tf.TensorSpec((batch, length, length, chain.bands), tf.float32)
-        specs = [tf.TensorSpec(part.shape, tf.float32) for part in area]
-        graphs[key] = tf.function(squares, jit_compile=True, autograph=False).get_concrete_function(images, *specs)
-    return lambda images: graphs[key](tf.constant(images), *area).numpy()
+        specs = [tf.TensorSpec(shape, tf.float32) for shape in (*shapes, *(part.shape for part in area))]
+        graphs[key] = tf.function(function, jit_compile=True, autograph=False).get_concrete_function(*specs)
+    return lambda *arrays: graphs[key](*(tf.constant(array) for array in arrays), *area).numpy()

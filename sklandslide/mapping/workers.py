@@ -23,14 +23,14 @@ from joblib.hashing import NumpyHasher
 from joblib.parallel import get_active_backend
 
 from ..exceptions import SklandslideError
-from .shared import SharedEngine
+from .shared import SharedEngine, SharedGraphEngine
 from .tiles import MapTask
 from .windows import WindowEngine
 
 _log = logging.getLogger("sklandslide")
 _END = object()
 
-ENGINES = {engine.name: engine for engine in (SharedEngine, WindowEngine)}
+ENGINES = {engine.name: engine for engine in (SharedEngine, SharedGraphEngine, WindowEngine)}
 # What a worker's death looks like: joblib's own processes; Dask's scheduler, or data that died with a worker. By name,
 # because Dask is optional.
 _DEATHS = {"BrokenProcessPool", "KilledWorker", "CancelledError", "FutureCancelledError", "CommClosedError"}

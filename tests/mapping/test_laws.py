@@ -18,8 +18,11 @@ from sklandslide.mapping.workers import _Engines, _packed
 from sklandslide.mapping.writer import BLOCK, write_geotiff
 
 
-def test_both_classes_of_one_network_are_mapped_by_shared_computation(tmp_path, monkeypatch):
+@pytest.mark.parametrize("engine", ["shared", "shared-graph"])
+def test_both_classes_of_one_network_are_mapped_by_shared_computation(tmp_path, monkeypatch, engine):
     """One after the other with the same fitted network, in many squares; the two maps add up to one."""
+    if engine == "shared-graph":
+        monkeypatch.setattr(shared, "find_spec", lambda *_: None)
     monkeypatch.setattr(shared, "_LIVE_BYTES", 1 << 17)
     pipe, scene = pipeline(15, blocks=1), random_scene((75, 91), ("A", "B", "C"), seed=3, holes=2)
     maps = []
