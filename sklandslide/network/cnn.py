@@ -253,7 +253,7 @@ class LandslideCNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         versions = __version__, *(version(package) for package in ("tensorflow", "keras"))
         # the prevalence changes what is made of the fit, and not the fit
         options = {**self.get_params(deep=False), "prevalence": None}
-        network, history = cached(type(self), versions, *data, told=told, **options)
+        network, history = cached(type(self), versions, data, told=told, **options)
         return unpacked(network), history
 
     def _train(self, network, ranges, seeds, patches, codes, weights, train, held_out, told) -> dict[str, list[float]]:
@@ -390,7 +390,7 @@ class LandslideCNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self.model_ = unpacked(state["model_"])
 
 
-def _made(kind, versions, *data, memory=None, verbose=0, told=None, **parameters):
+def _made(kind, versions, data, memory=None, verbose=0, told=None, **parameters):
     """What `LandslideCNN._make` gives, as data: the function whose results the memory keeps."""
     model, history = kind(verbose=verbose, **parameters)._make(*data, told)
     return packed(model), history

@@ -46,11 +46,10 @@ def _classes() -> dict[str, Any]:
             number, called, kind = field.split()
             label = kinds.LABEL_REPEATED if kind.endswith("*") else kinds.LABEL_OPTIONAL
             kind = kind.rstrip("*")
-            of = (
-                {"type_name": f".onnx.{kind}"}
-                if kind in _MESSAGES
-                else {"type": kinds.Type.Value(f"TYPE_{kind.upper()}")}
-            )
+            if kind in _MESSAGES:
+                of = {"type": kinds.TYPE_MESSAGE, "type_name": f".onnx.{kind}"}
+            else:
+                of = {"type": kinds.Type.Value(f"TYPE_{kind.upper()}")}
             message.field.add(number=int(number), name=called, label=label, **of)
     pool = descriptor_pool.DescriptorPool()  # its own: the package onnx may be there too
     pool.Add(file)
