@@ -63,8 +63,8 @@ class SlidingWindowPredictor(BaseEstimator):
     Attributes
     ----------
     engine_ : {"window", "shared", "shared-graph"}
-        How the last map was computed. ``"shared-graph"`` is shared computation in TensorFlow, at less than half of the
-        speed, which stands in where the package was installed without a C compiler.
+        How the last map was computed. ``"shared-graph"`` is shared computation in TensorFlow, which is slower
+        and stands in where the package was installed without a C compiler.
     engine_reason_ : str or None
         Why it was not shared computation.
 
