@@ -14,8 +14,7 @@ from .furniture import (
     HIGHEST,
     arrange,
     aspect,
-    draw_north_arrow,
-    draw_scale_bar,
+    furnish,
     new_axes,
     pyplot,
     size_in_points,
@@ -126,9 +125,7 @@ def plot_map(
     busy = [_draw_points(ax, grid, red, colours, point_size)]
     busy += _draw_outlines(ax, outlines, colours) if len(outlines) else []
     places = np.concatenate(busy)
-    corner = draw_north_arrow(ax, grid, places) if north_arrow else None
-    if scale_bar and grid.crs is not None:
-        draw_scale_bar(ax, grid, places, corner)
+    furnish(ax, grid, places, north_arrow=north_arrow, scale_bar=scale_bar)
     return ax
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..sampling import Locations
 from .figure import draw_image, frame
-from .furniture import HIGHEST, arrange, draw_north_arrow, draw_scale_bar, new_axes, pyplot
+from .furniture import HIGHEST, arrange, furnish, new_axes, pyplot
 from .imagery import read_picture
 from .scenes import draw_samples, sample_handles
 
@@ -132,9 +132,7 @@ class FoldsDisplay:
         counted = [f"{name} ({np.count_nonzero(code == i):,})" for i, name in enumerate(names)]
         arrange(ax, grid, sample_handles(counted, colours), highest)
         self.points_ = dict(zip(names, draw_samples(ax, grid, xy, code, names, colours), strict=True))
-        corner = draw_north_arrow(ax, grid, xy)
-        if grid.crs is not None:
-            draw_scale_bar(ax, grid, xy, corner)
+        furnish(ax, grid, xy)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

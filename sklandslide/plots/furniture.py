@@ -219,6 +219,13 @@ def draw_scale_bar(ax: Axes, grid: Grid, busy: np.ndarray, beside: str | None) -
     ax.add_artist(bar)
 
 
+def furnish(ax: Axes, grid: Grid, busy: np.ndarray, *, north_arrow: bool = True, scale_bar: bool = True) -> None:
+    """Draw an arrow to north and a scale bar off busy places, where there is a north and a length of the ground."""
+    corner = draw_north_arrow(ax, grid, busy) if north_arrow else None
+    if scale_bar and grid.crs is not None:
+        draw_scale_bar(ax, grid, busy, corner)
+
+
 def draw_north_arrow(ax: Axes, grid: Grid, busy: np.ndarray) -> str | None:
     """An arrow to true north at the middle of the map, in the emptier upper corner; returns the corner.
 

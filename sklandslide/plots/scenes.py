@@ -10,7 +10,7 @@ import numpy as np
 
 from ..geodata import Grid
 from .figure import draw_colorbar, draw_image, frame, point_size
-from .furniture import HIGHEST, arrange, draw_north_arrow, draw_scale_bar, new_axes, pyplot, size_in_points, text_size
+from .furniture import HIGHEST, arrange, furnish, new_axes, pyplot, size_in_points, text_size
 from .imagery import Picture, common_ranges, read_picture
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def plot_scene(scene: Any, panels: tuple[Any, ...] = (), *, ax: Any = None, widt
             len(following) != 1 or ranges[following[0]] != ranges[picture.bands[0]]
         )  # one for neighbours that share it
         _draw_panel(axes[i], picture, ranges, [], HIGHEST if alone and ax is None else None, bare=not alone, bar=bar)
-    _furnish(axes[0], pictures[0].grid, np.empty((0, 2)))
+    furnish(axes[0], pictures[0].grid, np.empty((0, 2)))
     return axes[0] if len(axes) == 1 else axes
 
 
@@ -59,7 +59,7 @@ def plot_locations(
         highest = HIGHEST if alone and ax is None else None
         _draw_panel(axes_, picture, common_ranges([picture]), handles, highest, bare=not alone, bar=True)
         draw_samples(axes_, X.scenes[i].grid, X.xy[here], code[here], names, class_colours(len(classes)), patch_size)
-        _furnish(axes_, picture.grid, X.xy[here])
+        furnish(axes_, picture.grid, X.xy[here])
     return axes[0] if len(axes) == 1 else axes
 
 
@@ -174,9 +174,3 @@ def _draw_panel(
 def band_title(bands: Sequence[str]) -> str:
     """The band that is drawn, or the colours of three."""
     return ", ".join(f"{colour}: {band}" for colour, band in zip("RGB", bands, strict=True)) if bands[1:] else bands[0]
-
-
-def _furnish(ax: Axes, grid: Grid, busy: np.ndarray) -> None:
-    corner = draw_north_arrow(ax, grid, busy)
-    if grid.crs is not None:
-        draw_scale_bar(ax, grid, busy, corner)
