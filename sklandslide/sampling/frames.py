@@ -29,9 +29,7 @@ def frame_of(X: Any, columns: dict[str, Any]) -> Any:
             )
     points = geopandas.points_from_xy(*X.xy.T)
     crs = None if systems[0] is None else systems[0].to_wkt()
-    return geopandas.GeoDataFrame(
-        {name: np.asarray(values) for name, values in filled.items()}, geometry=points, crs=crs
-    )
+    return geopandas.GeoDataFrame(filled, geometry=points, crs=crs)
 
 
 def points_of(frame: Any, crs: Any) -> np.ndarray:
