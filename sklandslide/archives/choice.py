@@ -22,14 +22,17 @@ class Rules:
 
     def against(self, one: Pass) -> str:
         """Why a pass cannot be chosen; nothing if it can."""
-        missing = [name for name in self.polarisations if name not in one.polarisations]
-        if missing:
-            return f"has no {' and no '.join(missing)}"
+        if missing := self.lacking(one):
+            return f"has no {missing}"
         if one.coverage < self.min_coverage:
             return f"covers {one.coverage:.0%} of the area; min_coverage={self.min_coverage:g}"
         if not self.before(one) and not self.after(one):
             return "before or after the event? Give the event with its time"
         return ""
+
+    def lacking(self, one: Pass) -> str:
+        """The polarisations that a pass has not, in words."""
+        return " and no ".join(name for name in self.polarisations if name not in one.polarisations)
 
     def before(self, one: Pass) -> bool:
         return one.end <= self.event.first
@@ -60,11 +63,8 @@ def named(passes: Sequence[Pass], date: str, role: str, rules: Rules) -> Pass:
     there = ", ".join(str(one) for one in passes)
     if len(found) != 1:
         raise ArchiveError(f"{role}={date!r} names {len(found)} dates of this track. Name one of {there} (UTC).")
-    missing = [name for name in rules.polarisations if name not in found[0].polarisations]
-    if missing:
-        raise ArchiveError(
-            f"{role}={date!r} has no {' and no '.join(missing)}. Choose another date, or search with polarisations=."
-        )
+    if missing := rules.lacking(found[0]):
+        raise ArchiveError(f"{role}={date!r} has no {missing}. Choose another date, or search with polarisations=.")
     wrong = rules.after(found[0]) if role == "before" else rules.before(found[0])
     if wrong:
         raise ArchiveError(f"{role}={date!r} lies on the other side of the event, {rules.event}. Name one of {there}.")
