@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..features import PatchSampler, cores
-from ..network import require_own
+from ..network import require_own, scale_of
 from .applicability import parts_of
 from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
@@ -82,7 +82,7 @@ class SharedEngine:
         from .shared_kernel import KINDS, Kernel
 
         kernel = Kernel(
-            _scale(chain.normalise),
+            None if chain.normalise is None else scale_of(chain.normalise),
             [layer.get_weights() for layer in chain.convolutions],
             [layer.get_weights() for layer in chain.dense],
             self.plan,
@@ -155,14 +155,6 @@ def _take_apart(model: Any) -> _Chain:
     convolutions = tuple(layer for name, layer in layers.items() if name.startswith("convolution_"))
     dense = layers["dense"], layers["probabilities"]
     return _Chain(model.input_shape[-1], layers.get("normalise"), convolutions, dense)
-
-
-def _scale(normalise: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean and deviation of the bands, as Keras's layer takes them."""
-    if normalise is None:
-        return None
-    mean, variance = (np.asarray(values, np.float32).ravel() for values in (normalise.mean, normalise.variance))
-    return mean, np.maximum(np.sqrt(variance), np.float32(1e-7))
 
 
 def _length(task: MapTask, plan: AxisPlan, side: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .onnx_messages import described, node, tensor, whole_file
-from .state import require_own
+from .state import require_own, scale_of
 
 # Patches in one call: the features of so many stay in the processor's caches.
 _BATCH = 64
@@ -53,11 +53,9 @@ def to_onnx(
         kind = type(layer).__name__
         if kind == "Normalization":
             # as Keras does: subtracted, then divided
-            mean, variance = (
-                np.reshape(np.asarray(v, np.float32), (1, -1, 1, 1)) for v in (layer.mean, layer.variance)
-            )
+            mean, deviation = (values.reshape(1, -1, 1, 1) for values in scale_of(layer))
             graph.add("Sub", graph.constant("mean", mean))
-            graph.add("Div", graph.constant("deviation", np.maximum(np.sqrt(variance), np.float32(1e-7))))
+            graph.add("Div", graph.constant("deviation", deviation))
         elif kind == "Resizing":
             sizes = graph.constant("sizes", np.array([layer.height, layer.width]))
             graph.add("Resize", "", "", sizes, mode="linear", axes=[2, 3])

@@ -29,6 +29,12 @@ def require_own(network: Any) -> None:
         )
 
 
+def scale_of(normalise: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What Keras's normalisation subtracts from each band and then divides by, float32."""
+    mean, variance = (np.asarray(values, np.float32).ravel() for values in (normalise.mean, normalise.variance))
+    return mean, np.maximum(np.sqrt(variance), np.float32(1e-7))
+
+
 def packed(network: Any) -> dict[str, Any]:
     """What rebuilds a network of `build_cnn`: its arguments and its weights; no configuration of Keras."""
     require_own(network)
