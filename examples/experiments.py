@@ -77,6 +77,9 @@ def parse_settings(description, *, published, **defaults):
     if options.results is None and options.published:
         options.results = Path("out", Path(sys.argv[0]).stem + ".jsonl")
     options.settings = {name: getattr(options, name) for name in defaults}
+    if "real" in defaults:  # a folder of real data: its place is this machine's
+        options.real = Path(options.real) if options.real else None
+        options.settings["real"] = "" if options.real is None else options.real.name
     return options
 
 
@@ -207,7 +210,8 @@ class Results:
         if self.file is None:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        settings = {name: value for name, value in settings.items() if name != "seeds"}  # they are in the keys
+        # seeds and real data are in the keys
+        settings = {name: value for name, value in settings.items() if name not in ("seeds", "real")}
         head = json.dumps({"settings": settings, "version": fingerprint()})
         text = self.file.read_text() if self.file.exists() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()  # a line that was cut off is not one

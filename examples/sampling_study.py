@@ -16,7 +16,6 @@ that was stopped goes on with the same command. The published run takes hours.
 
 # sphinx_gallery_thumbnail_path = '_static/thumbnails/sampling_study.png'
 
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -41,7 +40,6 @@ from sklandslide import (
 )
 from sklandslide.exceptions import SamplingWarning
 
-REAL = Path(sys.argv[sys.argv.index("--real") + 1]) if "--real" in sys.argv else None
 options = parse_settings(
     "Where the negatives stand.",
     pairs=1,
@@ -99,7 +97,7 @@ AUGMENTER = {"RGB": {"translation": 0}, "radar": {"translation": 0, "brightness"
 
 def ground(name):
     """Training scene and polygons, mapped scene and polygons."""
-    return pair_of_grounds(name, options.side, REAL)
+    return pair_of_grounds(name, options.side, options.real)
 
 
 # %%
@@ -242,14 +240,13 @@ def chosen(composite, way, X, y, groups, polygons, folder):
 
 places = [f"simulated {number}" for number in range(options.pairs)]
 grounds = {"BAA": places, "BAH": places}
-if REAL:
+if options.real:
     grounds = {"RGB": [f"Iburi {way}" for way in ("west to east", "east to west")], **grounds}
 few = [*places[: options.pairs_of_others], *grounds.get("RGB", [])]
 keys = [(place, composite, name) for name in WAYS for composite in grounds for place in grounds[composite]]
 keys = [key for key in keys if key[2] in OPERATED[key[1]] or (key[1] != "BAH" and key[0] in few)]
 keys.sort(key=lambda key: key[2] not in OPERATED[key[1]])  # the main ones first, if a run is stopped
-options.settings["real"] = REAL.name if REAL else ""
-results = Results(options.results, {name: value for name, value in options.settings.items() if name != "real"})
+results = Results(options.results, options.settings)
 records = {tuple(record["key"]): record for record in results.complete(run, keys, options.jobs)}
 
 # %%
@@ -308,13 +305,13 @@ parts = [
     f"'{FIRST}', at 15 to 125 m.",
     table("BAA", WAYS, few),
 ]
-if REAL:
+if options.real:
     parts += ["**Real optical image of Iburi**, RGB, one half trained on and the other mapped; the polygons are weak "
               "labels, drawn by a rule on this image.", table("RGB", WAYS)]  # fmt: skip
 parts += [
     "**The threshold chosen without the mapped ground**: the best F1 by area on a map by cross-validation of the "
     "training ground (3 folds of spatial blocks).",
-    thresholds(["BAA", "BAH", *(["RGB"] if REAL else [])]),
+    thresholds(["BAA", "BAH", *(["RGB"] if options.real else [])]),
 ]
 print("\n\n".join(parts))
 if options.table:

@@ -13,7 +13,6 @@ Grounds and samples are those of ``sampling_study.py``.
 """
 # sphinx_gallery_thumbnail_path = '_static/thumbnails/scorer_ranks.png'
 
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -44,7 +43,6 @@ from sklandslide import (
 )
 from sklandslide.exceptions import SamplingWarning
 
-REAL = Path(sys.argv[sys.argv.index("--real") + 1]) if "--real" in sys.argv else None
 options = parse_settings(
     "Does the score of a search rank candidates as the map does?",
     pairs=1,
@@ -73,7 +71,7 @@ SCORES = {
 def run(place, number, memory):
     """Cross-validated scores of a candidate, and those of its map of other ground."""
     composite, candidate = "RGB" if place.startswith("Iburi") else "BAA", CANDIDATES[number]
-    scene, polygons, other, truth = pair_of_grounds(place, options.side, REAL)
+    scene, polygons, other, truth = pair_of_grounds(place, options.side, options.real)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SamplingWarning)  # polygons at the edge of the scene
         X, y, groups = sample_polygons(
@@ -97,11 +95,10 @@ def run(place, number, memory):
 
 
 places = [f"simulated {number}" for number in range(options.pairs)]
-if REAL:
+if options.real:
     places += ["Iburi west to east", "Iburi east to west"]
 keys = [(place, number) for place in places for number in range(len(CANDIDATES))]
-options.settings["real"] = REAL.name if REAL else ""
-results = Results(options.results, {name: value for name, value in options.settings.items() if name != "real"})
+results = Results(options.results, options.settings)
 records = {tuple(record["key"]): record for record in results.complete(run, keys, options.jobs)}
 
 
@@ -131,6 +128,6 @@ parts = [
 ]
 print("\n\n".join(parts))
 if options.table:
-    real = " The colour image of Iburi is real, and its polygons are weak labels." if REAL else ""
+    real = " The colour image of Iburi is real, and its polygons are weak labels." if options.real else ""
     title = "Does the score of a search rank candidates as the map does?"
     write_table(options, title, *parts, data=SIMULATED + real)
