@@ -2,7 +2,7 @@
 
 ``python benchmarks/lazy_map.py`` writes 20,000 x 5,000 pixels of three float32 bands (1.2 GB) into a temporary folder
 and maps them through xarray and dask in a process of its own. It prints that process's peak of memory, and how often
-each chunk was read: once for the map, and some once more before it, for the 64 pixels that are held against what the
+each chunk was read: once for the map, and sixteen once more before it, for the 64 pixels that are held against what the
 model was fitted on. ``--shape 2000 1000`` is small. Needs the ``benchmarks`` extra.
 """
 

@@ -106,8 +106,9 @@ def explain_nodata(view: Any, at: np.ndarray) -> None:
 
 def _spread_values(view: Any) -> np.ndarray:
     """Values of pixels spread over a scene, shape (n, bands), without nodata: few where there is little else."""
-    for side in (8, 32):  # 64 pixels, or 1024 where most are nodata
-        rows, cols = (((np.arange(min(side, n)) + 0.5) * n / min(side, n)).astype(np.int64) for n in view.grid.shape)
+    for blocks, side in ((4, 8), (8, 32)):  # 64 pixels of 16 blocks, or 1024 of 64 where most are nodata
+        axes = zip(view.grid.shape, view.block_shape, strict=True)
+        rows, cols = (_spread_along(n, block, blocks, side) for n, block in axes)
         at = np.stack([np.repeat(rows, len(cols)), np.tile(cols, len(rows))], axis=1)
         at = at[np.lexsort((at // view.block_shape).T[::-1])]  # those of one block together: it is read once
         values = np.concatenate([view.read(None, Window(row, col, 1, 1))[0] for row, col in at.tolist()])
@@ -117,6 +118,16 @@ def _spread_values(view: Any) -> np.ndarray:
         if (~missing).sum() >= ENOUGH:
             break
     return values[~missing]
+
+
+def _spread_along(n: int, block: int, blocks: int, side: int) -> np.ndarray:
+    """About `side` of n pixels, spread over few blocks: each block is read, or fetched, as a whole."""
+    of = -(-n // block)
+    used = min(of, max(blocks, -(-side // block)))
+    each = -(-side // used)
+    first = ((np.arange(used) + 0.5) * of / used).astype(np.int64)[:, None] * block
+    length = np.minimum(block, n - first)
+    return np.unique(first + ((np.arange(each) + 0.5) * length / each).astype(np.int64))
 
 
 def quantiles_of(values: np.ndarray) -> tuple[tuple[float, ...], ...]:

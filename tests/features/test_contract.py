@@ -17,6 +17,8 @@ from sklearn.pipeline import make_pipeline
 
 from sklandslide import BandStacker, Locations, PatchSampler, Scene, SlidingWindowPredictor, sample_polygons
 from sklandslide.exceptions import BandError, NoValidDataError, SceneError, SklandslideError
+from sklandslide.features import contract
+from sklandslide.geodata import Grid
 from sklandslide.mapping import tiles
 
 
@@ -277,6 +279,26 @@ def test_a_scene_that_is_mostly_nodata_is_judged_by_what_there_is(tmp_path):
     wrong = Scene.from_arrays(arrays, transform=UTM, crs="EPSG:32654", units=dict.fromkeys(RADAR, "dB"))
     with pytest.raises(BandError, match=BAND):
         SlidingWindowPredictor(pipe).predict_map(wrong, tmp_path / "map.tif")
+
+
+@pytest.mark.parametrize(
+    "shape, block, blocks",
+    [((800, 640), 32, 16), ((70, 90), 100, 1), ((800, 70), (1, 70), 8), ((3, 30), 3, 4)],
+)
+def test_few_values_of_few_blocks_are_read_all_over_the_scene(shape, block, blocks):
+    class View:
+        grid, block_shape, places = Grid(None, UTM, shape), np.broadcast_to(block, 2), []
+
+        def read(self, bands, window):
+            self.places.append((window.row_off, window.col_off))
+            return np.zeros((1, 1, 1))
+
+    assert len(contract._spread_values(View())) == len(set(View.places))
+    places = np.array(View.places)
+    assert len(np.unique(places // View.block_shape, axis=0)) == blocks
+    assert contract.ENOUGH <= len(places) <= 64 or np.prod(shape) < 64
+    quarters = np.unique(places * 2 // shape, axis=0)
+    assert len(quarters) == np.prod(np.minimum(shape, 2))
 
 
 def test_few_samples_are_not_judged_by():
