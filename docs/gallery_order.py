@@ -1,6 +1,7 @@
 """The order of the gallery: what is run and has pictures first, in the order of the paper; programs to read last."""
 
 FIRST = (
+    "plot_event_to_map.py",
     "plot_looking.py",
     "plot_nine_composites.py",
     "plot_patch_size.py",

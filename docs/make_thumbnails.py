@@ -90,6 +90,21 @@ def experiments(folder):
     return figure
 
 
+def input_size_maps(folder):
+    """A patch of 25 pixels, and the same resampled to 32."""
+    from scipy.ndimage import zoom
+
+    scene, _ = make_scene(shape=(300, 360), random_state=0)
+    patch = scene.read(["Red", "Green", "Blue"], ((60, 85), (150, 175)))
+    low, high = np.percentile(patch, [2, 98], axis=(0, 1))
+    figure, axes = plt.subplots(1, 2, figsize=(4, 2.2), layout="constrained")
+    for ax, size in zip(axes, (25, 32), strict=True):
+        shown = zoom(np.clip((patch - low) / (high - low), 0, 1), (size / 25, size / 25, 1), order=1)
+        ax.imshow(np.clip(shown, 0, 1))
+        ax.set(xticks=[], yticks=[], title=f"{size} pixels")
+    return figure
+
+
 def scorer_ranks(folder):
     """Rank correlations, those of the page of results."""
     page = (DOCS / "results" / "scorer_ranks.md").read_text()
@@ -105,7 +120,9 @@ def scorer_ranks(folder):
 def main() -> None:
     warnings.simplefilter("ignore")
     PLACE.mkdir(exist_ok=True)
-    for draw in (reuse_model, false_alarms, applicability, sampling_study, scorer_ranks, experiments):
+    for draw in (
+        reuse_model, false_alarms, applicability, sampling_study, scorer_ranks, input_size_maps, experiments,
+    ):  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             figure = draw(folder)
             made = Path(folder) / "made.png"

@@ -88,6 +88,9 @@ SCENE = "geodata/test_scene.py::"
 CONTRACT = "features/test_contract.py::"
 NEGATIVES = "sampling/test_negatives.py::"
 OBJECTS = "mapping/test_objects.py::"
+CHOICE = "archives/test_choice.py::"
+ARCHIVE = "archives/test_archive_scene.py::"
+LOOKING = "plots/test_looking.py::"
 MODELS = "persistence/test_model_file_faults.py::"
 
 MUTANTS = [
@@ -208,6 +211,31 @@ MUTANTS = [
            f"{CONTRACT}test_a_pipeline_without_a_stacker_knows_its_bands_by_order_and_units"),
     Mutant("patch-size-changed-after-fitting", "features/patches.py", "if size != fitted:", "if False:",
            f"{CONTRACT}test_a_patch_size_that_was_changed_after_fitting_is_refused"),
+    # ---- from a catalogue, and looking
+    Mutant("later-dates-after-the-event", "archives/choice.py", "if rules.after(one)][:2]", "if rules.after(one)][-2:]",
+           f"{CHOICE}test_last_date_before_and_first_two_after_of_each_track"),
+    Mutant("first-date-before-the-event", "archives/choice.py", "if rules.before(one)][-1:]", "if rules.before(one)][:1]",
+           f"{CHOICE}test_last_date_before_and_first_two_after_of_each_track"),
+    Mutant("half-covered-dates-chosen", "archives/choice.py", "if one.coverage < self.min_coverage:", "if False:",
+           f"{CHOICE}test_last_date_before_and_first_two_after_of_each_track"),
+    Mutant("day-of-the-event-taken-for-after", "archives/choice.py", "return one.begin >= self.event.last",
+           "return one.begin >= self.event.first", f"{CHOICE}TestEvent"),
+    Mutant("older-copy-read", "archives/passes.py", "key=_newest_first, reverse=True", "key=_newest_first",
+           f"{CHOICE}test_what_is_left_out_says_why"),
+    Mutant("neighbouring-frames-are-doubles", "archives/passes.py", "> _SAME_GROUND * max(", "> 0 * max(",
+           f"{CHOICE}test_neighbouring_frames_are_no_doubles"),
+    Mutant("signatures-are-other-pixels", "archives/reading.py", "(item.id, bare(asset.href),", "(item.id, asset.href,",
+           f"{ARCHIVE}test_it_is_the_same_scene_whatever_the_addresses_are_signed_with"),
+    Mutant("offset-of-reflectance-forgotten", "archives/reading.py", "np.float32(layer.offset)", "np.float32(0)",
+           f"{ARCHIVE}test_optical_bands_and_heights_lie_on_the_same_grid"),
+    Mutant("broken-connection-not-tried-anew", "archives/reading.py", "_TRIES = 3", "_TRIES = 1",
+           "archives/test_fetching.py::test_connections_that_break_off_are_tried_anew"),
+    Mutant("dates-drawn-over-ranges-of-their-own", "plots/imagery.py", "if polarisation else band\n", "if False else band\n",
+           f"{LOOKING}TestScene::test_dates_of_a_polarisation_share_a_range_and_one_bar"),
+    Mutant("best-first-on-the-sheet", "plots/patches.py", "np.argsort(-np.abs(y_true - y_score)", "np.argsort(np.abs(y_true - y_score)",
+           f"{LOOKING}TestPatches::test_the_worst_come_first_as_they_are_read"),
+    Mutant("values-looked-at-in-one-corner", "features/contract.py", "(np.arange(used) + 0.5) * of / used", "(np.arange(used) + 0.5) * 0",
+           f"{CONTRACT}test_few_values_of_few_blocks_are_read_all_over_the_scene"),
     # ---- samples
     Mutant("lattice-on-pixel-corners", "sampling/from_polygons.py", "rows[:, None] + 0.5, cols[None, :] + 0.5",
            "rows[:, None], cols[None, :]", "sampling/test_sampling.py::test_samples_are_all_the_lattice_points_in_the_polygons"),

@@ -93,6 +93,19 @@ def test_rooms_import_only_what_rooms_below_hand_on(file):
     assert list(faults_of(file)) == []
 
 
+def test_only_archives_asks_catalogues():
+    """What can fetch anything is imported in one room."""
+    fetching = {"pystac", "pystac_client", "odc.stac", "odc.loader"}
+    found = set()
+    for file in FILES:
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(name == one or name.startswith(f"{one}.") for name in names for one in fetching):
+                found.add(room_of(file))
+    assert found == {"archives"}
+
+
 @pytest.mark.parametrize(
     "file, source",
     [
