@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import SklandslideError
+from ..network import state_of
 from .estimators import own_pipeline
 
 # Axes that windows are compared along: with more, what is outside stays outside, and maps become slower.
@@ -212,8 +213,8 @@ class ApplicabilityArea(BaseEstimator):
 
 def features_of(pipeline: Any, patches: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """What windows are compared by: the hidden layer, and mean, spread and texture of each normalised band."""
-    normalise = pipeline[-1].model_.get_layer("normalise")
-    patches = (patches - np.ravel(normalise.mean)) / np.sqrt(np.ravel(normalise.variance))
+    state = state_of(pipeline[-1])
+    patches = (patches - state["mean"]) / np.sqrt(state["variance"])
     mean, variance = patches.mean(axis=(1, 2)), patches.var(axis=(1, 2))
     down, right = np.diff(patches, axis=1), np.diff(patches, axis=2)
     differences = ((down**2).mean(axis=(1, 2)) + (right**2).mean(axis=(1, 2))) / 2

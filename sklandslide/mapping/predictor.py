@@ -16,7 +16,7 @@ from .._version import __version__
 from ..exceptions import NoValidDataError, SklandslideError
 from ..features import BandStacker, PatchSampler, patch_side, require_scene
 from ..geodata import check_output
-from ..network import LandslideCNN
+from ..network import LandslideCNN, state_of
 from .applicability import ApplicabilityArea
 from .estimators import fitted_parts, threshold_of
 from .landslide_map import LandslideMap
@@ -242,7 +242,7 @@ class SlidingWindowPredictor(BaseEstimator):
         check_is_fitted(self.applicability)
         models = self.estimator, self.applicability.estimator
         ours, theirs = (
-            {digest_of(cnn.model_.get_weights()) for cnn in fitted_parts(model, LandslideCNN)} for model in models
+            {digest_of(state_of(cnn)["weights"]) for cnn in fitted_parts(model, LandslideCNN)} for model in models
         )
         if not theirs <= ours:
             raise SklandslideError(

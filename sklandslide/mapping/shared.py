@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..features import PatchSampler, cores
-from ..network import require_own, scale_of
+from ..network import scale_of, state_of
 from .applicability import parts_of
 from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
@@ -33,14 +33,19 @@ class _Chain:
     """A network taken apart: layers that are shared, and those that each window goes through by itself."""
 
     bands: int
-    normalise: Any  # or None
-    convolutions: tuple[Any, ...]  # each with its pooling
+    padding: str
+    convolutions: tuple[Any, ...]  # pairs of weights and bias, each with its pooling
     dense: tuple[Any, ...]
 
     @property
     def kinds(self) -> list[str]:
         """The layers that look at neighbours, as `axis_plan` takes them."""
-        return [kind for layer in self.convolutions for kind in (layer.padding, "pool")]
+        return [self.padding, "pool"] * len(self.convolutions)
+
+    @property
+    def units(self) -> int:
+        """Of the hidden layer."""
+        return len(self.dense[0][1])
 
 
 def why_not_shared(estimator: Any, patch_size: int) -> str | None:
@@ -51,9 +56,7 @@ def why_not_shared(estimator: Any, patch_size: int) -> str | None:
     sampler = next(step for step in pipeline if isinstance(step, PatchSampler))
     if sampler.patch_size != patch_size:
         return f"the windows have {patch_size} pixels and the network's patches {sampler.patch_size}"
-    network = pipeline[-1].model_
-    require_own(network)
-    if any(layer.name == "resample" for layer in network.layers):
+    if state_of(pipeline[-1])["input_size"] is not None:
         return (
             "patches are resampled to the network's input size (LandslideCNN(input_size=None) takes them as they are)"
         )
@@ -71,28 +74,22 @@ class SharedEngine:
     _products = False  # whether they are kept
 
     def __init__(self, task: MapTask) -> None:
-        model = own_pipeline(task.estimator)[-1].model_  # type: ignore[index]
-        chain = _take_apart(model)
+        cnn = own_pipeline(task.estimator)[-1]  # type: ignore[index]
+        state = state_of(cnn)
+        chain = _take_apart(state)
         self.task = task
         self.side, self.batch = _cheapest(task.patch_size, task.step, chain, self._products)
         self.plan = axis_plan(task.patch_size, task.step, chain.kinds, self.side)
-        self._prepare(model, chain)
+        self._prepare(cnn, chain, scale_of(state))
 
-    def _prepare(self, model: Any, chain: _Chain) -> None:
+    def _prepare(self, cnn: Any, chain: _Chain, scale: Any) -> None:
         from .shared_kernel import KINDS, Kernel
 
-        kernel = Kernel(
-            None if chain.normalise is None else scale_of(chain.normalise),
-            [layer.get_weights() for layer in chain.convolutions],
-            [layer.get_weights() for layer in chain.dense],
-            self.plan,
-            self.side,
-            self.task.step,
-        )
+        kernel = Kernel(scale, chain.convolutions, chain.dense, self.plan, self.side, self.task.step)
         self.runtime: str = f"C, {KINDS[kernel.kind]}"
         self.batch, self._crew = 1, Crew(cores())
         task, length = self.task, self.plan.length
-        area: Any = None if task.area is None else _compiled_area(model, chain, self.plan, self.side, task)
+        area: Any = None if task.area is None else _compiled_area(cnn.model_, chain, self.plan, self.side, task)
 
         def compute(images: np.ndarray) -> np.ndarray:
             probabilities, *hidden = kernel(images[:, :length, :length], hidden=task.area is not None)
@@ -138,11 +135,11 @@ class SharedGraphEngine(SharedEngine):
     name = "shared-graph"
     _products = True
 
-    def _prepare(self, model: Any, chain: _Chain) -> None:
+    def _prepare(self, cnn: Any, chain: _Chain, scale: Any) -> None:
         self.runtime = "TensorFlow"
         # one call of the graph leaves the cores idle between its many small loops
         self._crew = Crew(cores() + 1 if cores() > 1 else 1)
-        self._compute = _compiled(model, chain, self.plan, self.side, self.batch, self.task)
+        self._compute = _compiled(cnn.model_, chain.bands, self.plan, self.side, self.batch, self.task)
 
 
 def shared_engine() -> type[SharedEngine]:
@@ -150,11 +147,9 @@ def shared_engine() -> type[SharedEngine]:
     return SharedGraphEngine if find_spec("._sums", __package__) is None else SharedEngine
 
 
-def _take_apart(model: Any) -> _Chain:
-    layers = {layer.name: layer for layer in model.layers}
-    convolutions = tuple(layer for name, layer in layers.items() if name.startswith("convolution_"))
-    dense = layers["dense"], layers["probabilities"]
-    return _Chain(model.input_shape[-1], layers.get("normalise"), convolutions, dense)
+def _take_apart(state: dict[str, Any]) -> _Chain:
+    *convolutions, hidden, last = zip(state["weights"][::2], state["weights"][1::2], strict=True)
+    return _Chain(state["patch_shape"][-1], state["padding"], tuple(convolutions), (hidden, last))
 
 
 def _length(task: MapTask, plan: AxisPlan, side: int) -> int:
@@ -182,7 +177,7 @@ def _expense(plan: AxisPlan, side: int, chain: _Chain, products: bool = True) ->
     channels = chain.bands
     size = largest = total = plan.length**2 * channels
     operations = 0
-    filters = iter([layer.filters for layer in chain.convolutions])
+    filters = iter([len(bias) for _, bias in chain.convolutions])
     for step in plan.steps:
         made = 0
         if step.kind != "pool":
@@ -193,41 +188,51 @@ def _expense(plan: AxisPlan, side: int, chain: _Chain, products: bool = True) ->
         # sums of products are not kept, only their maxima
         largest = max(largest, before + made + size)
         total += size * (step.kind == "pool")
-    units = chain.dense[0].units
+    units = chain.units
     features = (side * len(plan.states)) ** 2 * channels
     most = max(largest, size + features + side**2 * units) if products else total + side**2 * units
     return operations + features * units, 4 * most
 
 
-def _compiled(model: Any, chain: _Chain, plan: AxisPlan, side: int, batch: int, task: MapTask) -> Any:
+def _compiled(model: Any, bands: int, plan: AxisPlan, side: int, batch: int, task: MapTask) -> Any:
     """The whole computation of some squares as one compiled graph, which reads the network's weights when it runs."""
     import tensorflow as tf
 
     from .shared_graph import square_dissimilarities, square_outputs
 
+    normalise, convolutions, dense = _layers(model)
+
     def squares(images, *area):
-        images = images if chain.normalise is None else chain.normalise(images)
+        images = normalise(images)
         seen = images[:, : plan.length, : plan.length]
-        probabilities, hidden = square_outputs(seen, chain.convolutions, chain.dense, plan, side)
+        probabilities, hidden = square_outputs(seen, convolutions, dense, plan, side)
         bands = [probabilities[..., task.column]]
         if area:
             bands.append(square_dissimilarities(images, hidden, area, task.patch_size, task.step))
         return tf.stack(bands, axis=1)
 
     length = _length(task, plan, side)
-    return _graph(model, squares, [(batch, length, length, chain.bands)], task, (side, batch, task.column))
+    return _graph(model, squares, [(batch, length, length, bands)], task, (side, batch, task.column))
+
+
+def _layers(model: Any) -> tuple[Any, tuple, tuple]:
+    """Keras's layers: what normalises, the convolutions, the dense ones."""
+    layers = {layer.name: layer for layer in model.layers}
+    convolutions = tuple(layer for name, layer in layers.items() if name.startswith("convolution_"))
+    return layers.get("normalise", lambda images: images), convolutions, (layers["dense"], layers["probabilities"])
 
 
 def _compiled_area(model: Any, chain: _Chain, plan: AxisPlan, side: int, task: MapTask) -> Any:
     """The dissimilarities of one square, from its image and its hidden layer, as a compiled graph."""
     from .shared_graph import square_dissimilarities
 
+    normalise = _layers(model)[0]
+
     def squares(images, hidden, *area):
-        images = images if chain.normalise is None else chain.normalise(images)
-        return square_dissimilarities(images, hidden, area, task.patch_size, task.step)
+        return square_dissimilarities(normalise(images), hidden, area, task.patch_size, task.step)
 
     length = _length(task, plan, side)
-    shapes = [(1, length, length, chain.bands), (1, side, side, chain.dense[0].units)]
+    shapes = [(1, length, length, chain.bands), (1, side, side, chain.units)]
     return _graph(model, squares, shapes, task, (side, "area"))
 
 

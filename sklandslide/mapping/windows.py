@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..features import cores
 from ..geodata import Window, tiles
-from ..network import OnnxNetwork
+from ..network import OnnxNetwork, state_of
 from ..sampling import Locations
 from .applicability import features_of, relative_dissimilarity
 from .estimators import own_pipeline
@@ -105,5 +105,5 @@ def _onnx_network(task: MapTask) -> tuple[Any, str | None]:
     pipeline = own_pipeline(task.estimator)
     if pipeline is None or tuple(pipeline[-1].patch_shape_[:2]) != (task.patch_size,) * 2:
         return None, None
-    network = OnnxNetwork(pipeline[-1].model_, features=task.area is not None)
+    network = OnnxNetwork(state_of(pipeline[-1]), features=task.area is not None)
     return network, f"ONNX Runtime {version('onnxruntime')}"

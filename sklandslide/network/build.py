@@ -94,7 +94,7 @@ def build_cnn(
             "such as (16, 32, 64)."
         )
     size = patch_shape[:2] if input_size is None else (input_size, input_size)
-    _check_depth(size, filters, padding, input_size)
+    check_depth(size, filters, padding, input_size)
     seeds = iter(check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(filters) + 3).tolist())
 
     def initial():
@@ -145,7 +145,8 @@ def in_float32(model: Any) -> Any:
     return model
 
 
-def _check_depth(size: tuple[int, ...], filters: Sequence[int], padding: str, input_size: int | None) -> None:
+def check_depth(size: tuple[int, ...], filters: Sequence[int], padding: str, input_size: int | None) -> None:
+    """Raise ValueError if pooling leaves nothing of patches of that size."""
     for side in size:
         left = side
         for _ in filters:

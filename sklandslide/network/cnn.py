@@ -18,7 +18,7 @@ from .._version import __version__
 from ..features import AugmentedPatches, CallbackSupportMixin, start_tensorflow, with_callbacks
 from .build import build_cnn, without_optimizer
 from .epochs import Epochs, shifted
-from .state import packed, unpacked
+from .state import checked, packed, state_of, unpacked
 from .targets import checked_labels, checked_patches, combined_weights, prevalence_shift
 
 # Patches in one call of the network at predict time: large enough to fill the cores, small enough to bound memory.
@@ -378,16 +378,24 @@ class LandslideCNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        if "model_" in state:
+        if state.pop("_kept", None) is not None or "model_" in state:
             # Numbers and arrays alone: the same model always gives the same bytes, and loading it runs nothing of
             # Keras's or scikeras's own ways to read a model.
-            state["model_"] = packed(state["model_"])
+            state["model_"] = state_of(self)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({"prevalence": None, **state})  # models of 0.2.0.dev0 have none
-        if "model_" in state:
-            self.model_ = unpacked(state["model_"])
+        state = {"prevalence": None, **state}  # models of 0.2.0.dev0 have none
+        network = state.pop("model_", None)
+        super().__setstate__(state)
+        if network is not None:
+            self._kept = checked(network)
+
+    def __getattr__(self, name: str) -> Any:
+        """Build the network of a loaded model when it is asked for: a map needs its numbers only, and no TensorFlow."""
+        if name != "model_" or "_kept" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.__dict__.setdefault("model_", unpacked(self._kept))
 
 
 def _made(kind, versions, data, memory=None, verbose=0, told=None, **parameters):

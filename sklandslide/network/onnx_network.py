@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from .onnx_messages import described, node, tensor, whole_file
-from .state import require_own, scale_of
+from .state import scale_of
 
 # Patches in one call: the features of so many stay in the processor's caches.
 _BATCH = 64
 
 
 class OnnxNetwork:
-    """Prediction with a network of `build_cnn`; other layers are refused."""
+    """Prediction with a network, given by its `state_of`."""
 
-    def __init__(self, model: Any, *, features: bool = False) -> None:
+    def __init__(self, state: dict[str, Any], *, features: bool = False) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         # one thread a call: several calls at once use the cores better than several threads a call
         options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
-        graph = to_onnx(model, features=features)
+        graph = to_onnx(state, features=features)
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def predict(self, patches: np.ndarray) -> list[np.ndarray]:
@@ -36,48 +36,47 @@ class OnnxNetwork:
 
 
 def to_onnx(
-    model: Any, *, bands_last: bool = False, features: bool = False, metadata: Mapping[str, str] | None = None
+    state: dict[str, Any],
+    *,
+    bands_last: bool = False,
+    features: bool = False,
+    metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A network of `build_cnn` as an ONNX model, from (n, bands, rows, cols) to (n, n_classes).
+    """A network, given by its `state_of`, as an ONNX model, from (n, bands, rows, cols) to (n, n_classes).
 
     Bands come first, as ONNX Runtime computes. The weights behind the flattening are put into the order of the
     features, so that nothing is transposed between. With `bands_last` patches come as (n, rows, cols, bands) and are
     transposed in the graph. With `features` there is a second output, those of
     `LandslideCNN.predict_proba_and_features`.
     """
-    require_own(model)
     graph = _Graph()
     if bands_last:
         graph.add("Transpose", perm=[0, 3, 1, 2])
-    for layer in model.layers:
-        kind = type(layer).__name__
-        if kind == "Normalization":
-            # as Keras does: subtracted, then divided
-            mean, deviation = (values.reshape(1, -1, 1, 1) for values in scale_of(layer))
-            graph.add("Sub", graph.constant("mean", mean))
-            graph.add("Div", graph.constant("deviation", deviation))
-        elif kind == "Resizing":
-            sizes = graph.constant("sizes", np.array([layer.height, layer.width]))
-            graph.add("Resize", "", "", sizes, mode="linear", axes=[2, 3])
-        elif kind == "Conv2D":
-            kernel, bias = layer.get_weights()
-            padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-            graph.weighted("Conv", layer, kernel.transpose(3, 2, 0, 1), bias, auto_pad=padding)
-        elif kind == "MaxPooling2D":
-            graph.add("MaxPool", kernel_shape=layer.pool_size, strides=layer.strides)
-        elif kind == "Flatten":
-            graph.add("Flatten", axis=1)
-            last = layer.input.shape[1:]
-        elif kind == "Dense":
-            kernel, bias = layer.get_weights()
-            if layer.name == "dense":
-                kernel = kernel.reshape(*last, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1)
-            graph.weighted("Gemm", layer, kernel, bias)
-    rows, cols, bands = model.input_shape[1:]
+    if (scale := scale_of(state)) is not None:
+        # as Keras does: subtracted, then divided
+        mean, deviation = (values.reshape(1, -1, 1, 1) for values in scale)
+        graph.add("Sub", graph.constant("mean", mean))
+        graph.add("Div", graph.constant("deviation", deviation))
+    if state["input_size"] is not None:
+        sizes = graph.constant("sizes", np.array([state["input_size"]] * 2))
+        graph.add("Resize", "", "", sizes, mode="linear", axes=[2, 3])
+    pairs = list(zip(state["weights"][::2], state["weights"][1::2], strict=True))
+    padding = {"same": "SAME_UPPER", "valid": "VALID"}[state["padding"]]
+    for i, (kernel, bias) in enumerate(pairs[:-2], 1):
+        graph.weighted("Conv", f"convolution_{i}", kernel.transpose(3, 2, 0, 1), bias, "Relu", auto_pad=padding)
+        graph.add("MaxPool", kernel_shape=(2, 2), strides=(2, 2))
+    graph.add("Flatten", axis=1)
+    (kernel, bias), last = pairs[-2:]
+    # of the last maps only the channels are known, and the order of the places stays
+    channels = len(pairs[-3][1])
+    kernel = kernel.reshape(-1, channels, kernel.shape[-1]).transpose(1, 0, 2).reshape(len(kernel), -1)
+    graph.weighted("Gemm", "dense", kernel, bias, "Relu")
+    graph.weighted("Gemm", "probabilities", *last, "Softmax")
+    rows, cols, bands = state["patch_shape"]
     taken = (rows, cols, bands) if bands_last else (bands, rows, cols)
-    outputs = {"probabilities": model.output_shape[-1]}
+    outputs = {"probabilities": state["n_classes"]}
     if features:
-        outputs["dense"] = model.get_layer("dense").units
+        outputs["dense"] = state["dense_units"]
     return graph.finished(taken, outputs, metadata or {})
 
 
@@ -98,12 +97,14 @@ class _Graph:
         self.nodes.append(node(kind, [self.at, *inputs], name, **attributes))
         self.at = name
 
-    def weighted(self, kind: str, layer: Any, kernel: np.ndarray, bias: np.ndarray, **attributes: Any) -> None:
+    def weighted(
+        self, kind: str, name: str, kernel: np.ndarray, bias: np.ndarray, activation: str, **attributes: Any
+    ) -> None:
         """A node with weights, and its activation."""
-        weights = self.constant(f"{layer.name} kernel", kernel), self.constant(f"{layer.name} bias", bias)
+        weights = self.constant(f"{name} kernel", kernel), self.constant(f"{name} bias", bias)
         self.add(kind, *weights, **attributes)
-        self.add({"relu": "Relu", "softmax": "Softmax"}[layer.activation.__name__])
-        self.nodes[-1].output[0] = self.at = layer.name
+        self.add(activation)
+        self.nodes[-1].output[0] = self.at = name
 
     def finished(self, shape: tuple, outputs: Mapping[str, int], metadata: Mapping[str, str]) -> bytes:
         given = [described(name, ["n", n]) for name, n in outputs.items()]

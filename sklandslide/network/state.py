@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .build import build_cnn, without_optimizer
+from .build import build_cnn, check_depth, without_optimizer
 
 _SIZES = ("patch_shape", "n_classes", "filters", "dense_units", "padding", "input_size")
 _OTHERS = ("dropout", "mean", "variance", "weights")
@@ -29,10 +29,16 @@ def require_own(network: Any) -> None:
         )
 
 
-def scale_of(normalise: Any) -> tuple[np.ndarray, np.ndarray]:
-    """What Keras's normalisation subtracts from each band and then divides by, float32."""
-    mean, variance = (np.asarray(values, np.float32).ravel() for values in (normalise.mean, normalise.variance))
-    return mean, np.maximum(np.sqrt(variance), np.float32(1e-7))
+def state_of(cnn: Any) -> dict[str, Any]:
+    """What `packed` gives of a fitted `LandslideCNN`; one that was loaded needs no Keras for it."""
+    return packed(cnn.model_) if "model_" in vars(cnn) else cnn._kept
+
+
+def scale_of(state: dict[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """What Keras's normalisation subtracts from each band and then divides by, float32; None where there is none."""
+    if state["mean"] is None:
+        return None
+    return state["mean"], np.maximum(np.sqrt(state["variance"]), np.float32(1e-7))
 
 
 def packed(network: Any) -> dict[str, Any]:
@@ -55,19 +61,22 @@ def packed(network: Any) -> dict[str, Any]:
     }
 
 
-def unpacked(state: Any) -> Any:
-    """The network of `packed`, built by `build_cnn` after its arrays were checked; a ValueError if they are wrong."""
+def checked(state: Any) -> dict[str, Any]:
+    """What `packed` gave, if its numbers and arrays can be a network; else a ValueError."""
     if not isinstance(state, dict) or set(state) != {*_SIZES, *_OTHERS}:
         raise ValueError(
             "The network is not kept as numbers and arrays: it was written by an earlier version of sklandslide, or by "
             "somebody else. Use the version that wrote it, or train again."
         )
-    arguments = dict(state)
-    weights = arguments.pop("weights")
-    shapes = _shapes(**{name: state[name] for name in _SIZES})
-    if arguments["mean"] is not None:
-        shapes += [state["patch_shape"][2:]] * 2
-        weights = [*weights, arguments["mean"], arguments["variance"]]
+    patch_shape, padding, dropout = (state[name] for name in ("patch_shape", "padding", "dropout"))
+    if not isinstance(patch_shape, tuple) or padding not in ("same", "valid") or not 0 <= dropout < 1:
+        raise ValueError(f"The network cannot have {patch_shape=}, {padding=} and {dropout=}. Train again.")
+    size = patch_shape[:2] if state["input_size"] is None else (state["input_size"],) * 2
+    check_depth(size, state["filters"], padding, state["input_size"])
+    shapes, weights = _shapes(**{name: state[name] for name in _SIZES}), state["weights"]
+    if state["mean"] is not None:
+        shapes += [patch_shape[2:]] * 2
+        weights = [*weights, state["mean"], state["variance"]]
     found = [w.shape for w in weights]
     if found != shapes:
         raise ValueError(
@@ -75,6 +84,12 @@ def unpacked(state: Any) -> Any:
         )
     if not all(w.dtype == np.float32 and np.isfinite(w).all() for w in weights):
         raise ValueError("The network's arrays hold NaN or infinity, or are not float32. Train again.")
+    return state
+
+
+def unpacked(state: dict[str, Any]) -> Any:
+    """The network of `packed`, built by `build_cnn`."""
+    arguments = {name: value for name, value in state.items() if name != "weights"}
     network = without_optimizer(build_cnn(**arguments, random_state=0))
     network.set_weights(state["weights"])
     return network

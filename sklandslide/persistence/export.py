@@ -11,7 +11,7 @@ from .._version import __version__
 from ..exceptions import ModelFileError
 from ..geodata import check_output
 from ..mapping import bare
-from ..network import LandslideCNN, to_onnx
+from ..network import LandslideCNN, state_of, to_onnx
 from .card import contract_of
 from .saving import write_whole
 
@@ -77,7 +77,7 @@ def export_onnx(model: Any, path: Any, *, overwrite: bool = False) -> str:
     told["patch_shape"] = [int(n) for n in cnn.patch_shape_]
     told |= {"classes": contract["classes"], "sklandslide_version": __version__}
     try:
-        data = to_onnx(cnn.model_, bands_last=True, metadata={key: json.dumps(value) for key, value in told.items()})
+        data = to_onnx(state_of(cnn), bands_last=True, metadata={key: json.dumps(value) for key, value in told.items()})
     except ValueError as error:
         raise ModelFileError(f"The network is not exported. {error}") from error
     write_whole(name, data, overwrite)

@@ -16,6 +16,7 @@ from sklandslide.mapping import shared
 from sklandslide.mapping.tiles import MapTask
 from sklandslide.mapping.workers import _Engines, _packed
 from sklandslide.mapping.writer import BLOCK, write_geotiff
+from sklandslide.network import state_of
 
 
 @pytest.mark.parametrize("engine", ["shared", "shared-graph"])
@@ -31,7 +32,7 @@ def test_both_classes_of_one_network_are_mapped_by_shared_computation(tmp_path, 
         maps.append(predictor.predict_map(scene, tmp_path / f"{label}{method}.tif").probability)
     one, zero, window = maps
     assert predictor.engine_ == "window"
-    assert min(one.shape) > 2 * shared._cheapest(15, 2, shared._take_apart(pipe[-1].model_))[0]
+    assert min(one.shape) > 2 * shared._cheapest(15, 2, shared._take_apart(state_of(pipe[-1])))[0]
     assert np.nanstd(one) > 0.02
     np.testing.assert_allclose(one, window, rtol=0, atol=1e-5)
     np.testing.assert_allclose(one + zero, np.where(np.isnan(window), np.nan, 1), rtol=0, atol=1e-6)

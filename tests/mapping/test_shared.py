@@ -16,6 +16,7 @@ from sklandslide import BandStacker, LandslideCNN, Locations, PatchSampler, Slid
 from sklandslide.exceptions import SklandslideError
 from sklandslide.mapping import shared
 from sklandslide.mapping.states import axis_plan
+from sklandslide.network.state import packed
 
 SIZES, STEPS = (15, 17, 25, 32, 33, 40), (1, 2, 3, 4, 5)
 
@@ -255,7 +256,8 @@ def test_a_map_by_one_engine_is_not_finished_by_the_other(monkeypatch):
 @pytest.mark.parametrize("size", [25, 40])
 @pytest.mark.parametrize("products", [True, False])
 def test_memory_is_bounded_for_any_step(size, padding, products):
-    chain = shared._take_apart(build_cnn(patch_shape=(size, size, 3), n_classes=2, padding=padding, input_size=None))
+    network = build_cnn(patch_shape=(size, size, 3), n_classes=2, padding=padding, input_size=None)
+    chain = shared._take_apart(packed(network))
     for step in (1, 2, 3, 5, 10, 24, 25, 26, 40, 50, 1000):
         side, batch = shared._cheapest(size, step, chain, products)
         operations, live = shared._expense(axis_plan(size, step, chain.kinds, side), side, chain, products)

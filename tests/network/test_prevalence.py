@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from sklearn.pipeline import make_pipeline
 
 from sklandslide import BandStacker, LandslideCNN, PatchSampler, SlidingWindowPredictor, load_model, save_model
-from sklandslide.network import OnnxNetwork
+from sklandslide.network import OnnxNetwork, state_of
 
 LAST = {"filters": (3,), "dense_units": 4, "input_size": None, "epochs": 2, "random_state": 0}
 
@@ -89,7 +89,7 @@ def test_maps_files_and_other_runtimes_follow(tmp_path):
     for method in ("shared", "window"):
         np.testing.assert_allclose(maps[0.02, method], expected, rtol=2e-5)
     patches = np.random.RandomState(0).normal(size=(5, 9, 9, 3)).astype(np.float32)
-    (onnx,) = OnnxNetwork(model[-1].model_).predict(np.moveaxis(patches, -1, 1))
+    (onnx,) = OnnxNetwork(state_of(model[-1])).predict(np.moveaxis(patches, -1, 1))
     np.testing.assert_allclose(onnx, model[-1].predict_proba(patches), rtol=1e-5)
 
 

@@ -45,6 +45,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklandslide import (
     LandslideCNN,
+    LandslideMap,
     SlidingWindowPredictor,
     SpatialBlockKFold,
     load_model,
@@ -360,3 +361,33 @@ def test_another_process_gives_the_same_and_finishes_the_map_that_one_began(tmp_
     assert "Going on with" in done.stderr
     np.testing.assert_array_equal(np.load(tmp_path / "there.npy"), model.predict_proba(X))
     assert (tmp_path / "map.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
+@pytest.mark.parametrize("input_size", [None, 12])
+def test_a_loaded_model_maps_without_tensorflow(tmp_path, input_size):
+    """Its numbers are enough, and TensorFlow takes seconds and hundreds of megabytes in each worker."""
+    scene = random_scene()
+    X, y = samples(scene)
+    pipe = network(input_size=input_size).fit(X, y)
+    predictor = SlidingWindowPredictor(pipe, step=3)
+    here = predictor.predict_map(scene, tmp_path / "here.tif").probability
+    save_model(pipe, tmp_path / "model.skops")
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps((pipe, scene)))
+    code = f"""if True:
+        import pathlib, pickle, sys
+        from sklandslide import SlidingWindowPredictor, load_model
+        folder = pathlib.Path({str(tmp_path)!r})
+        pipe, scene = pickle.loads((folder / "model.pkl").read_bytes())
+        SlidingWindowPredictor(pipe, step=3).predict_map(scene, folder / "pickled.tif")
+        loaded = load_model(folder / "model.skops")
+        predictor = SlidingWindowPredictor(loaded, step=3, n_jobs=2)
+        predictor.predict_map(scene, folder / "loaded.tif")
+        heavy = {{"tensorflow", "keras", "scikeras"}} & set(sys.modules)
+        assert not heavy or predictor.engine_ == "shared-graph", heavy
+        pickle.dumps(loaded)
+        assert loaded[-1].model_.count_params() > 0
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for name in ("pickled", "loaded"):
+        there = LandslideMap.open(tmp_path / f"{name}.tif").probability
+        np.testing.assert_array_equal(here, there)
