@@ -10,8 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from timing import compare, cores, row, seconds
 
 from sklandslide import Scene, SlidingWindowPredictor
-from sklandslide.mapping import shared
+from sklandslide.mapping import shared, windows
 from sklandslide.mapping.states import axis_plan
+from sklandslide.mapping.tiles import MapTask
 
 STEP = 2  # the paper's
 
@@ -22,7 +23,7 @@ def run(options, folder):
     for size, padding in ((25, "same"), (32, "same"), (32, "valid")):
         rows += _shared(options, folder, size, padding)
     rows += _resampled(options, folder)
-    return rows
+    return [*rows, _as_installed(options, folder)]
 
 
 def _shared(options, folder, size, padding):
@@ -71,16 +72,10 @@ def _shared(options, folder, size, padding):
             check=difference,
         )
     )
-    rows.append(
-        _arithmetic(
-            what,
-            lambda: mapped(scene, pipe, "shared", folder, options),
-            n,
-            model,
-            shared_multiply_adds(model, size),
-            options,
-        )
-    )
+    needed = shared_multiply_adds(model, size)
+    rows.append(_arithmetic(what, lambda: mapped(scene, pipe, "shared", folder, options), n, model, needed, options))
+    tile, n_tile = tile_in_memory(pipe, size)
+    rows.append(_arithmetic(f"{what}, a tile in memory", tile, n_tile, model, needed, options))
     return rows
 
 
@@ -100,6 +95,35 @@ def _resampled(options, folder):
     ]  # fmt: skip
     whole = lambda: mapped(scene, pipe, "window", folder, options)  # noqa: E731
     return [*rows, _arithmetic(what, whole, n, model, multiply_adds(model), options)]
+
+
+def _as_installed(options, folder):
+    """The main job's map by what the README's command installs, against what it did before shared computation."""
+    scene = Scene.from_files(scenes.files(folder, options.side // 2))
+    now, before = scenes.pipeline(scene, 25, input_size=None), scenes.pipeline(scene, 25, input_size=32)
+    n = _windows(scene, 25)
+
+    def by_keras():
+        with patch.object(windows, "_onnx_network", return_value=(None, None)):
+            return mapped(scene, before, "window", folder, options)
+
+    return compare(
+        "map of the main job, as installed (patches of 25 as they are, step 2)",
+        "as the paper's patches were mapped before: resampled to 32, window by window in TensorFlow",
+        lambda: mapped(scene, now, "shared", folder, options),
+        by_keras,
+        repeats=options.repeats,
+        units=(n, n),
+        detail="{rate:,.0f} windows/s",
+    )
+
+
+def tile_in_memory(pipe, size):
+    """A call that computes one tile of a map from pixels in memory, and how many windows it has."""
+    scene = scenes.in_memory(2 * 255 + size)
+    task = MapTask(pipe, [pipe[0]], size, STEP, 1)
+    engine = shared.shared_engine()(task)
+    return lambda: engine.tile(scene), 256**2
 
 
 def mapped(scene, pipe, engine, folder, options):

@@ -13,13 +13,13 @@ CODE = """
 import sys, time, scenes
 from pathlib import Path
 from sklandslide import Scene, SlidingWindowPredictor
-folder, side, jobs = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-scene = Scene.from_files({name: folder / f"{name}_{side}.tif" for name in scenes.BANDS})
+folder, size, jobs = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+scene = Scene.from_files({name: folder / f"{name}_{size}.tif" for name in scenes.BANDS})
 pipe = scenes.pipeline(scenes.in_memory(100), 25, input_size=None)
 predictor = SlidingWindowPredictor(pipe, **({} if jobs == "None" else {"n_jobs": int(jobs)}))
 predictor.predict_map(scenes.in_memory(600), folder / "warm.tif", overwrite=True)  # compiles
 start = time.perf_counter()
-m = predictor.predict_map(scene, folder / f"map_{side}.tif", overwrite=True)
+m = predictor.predict_map(scene, folder / f"map_{size}.tif", overwrite=True)
 print(time.perf_counter() - start, m.grid.shape[0] * m.grid.shape[1])
 """
 
@@ -39,17 +39,17 @@ def run(options, folder):
     return rows
 
 
-def watched(folder, side, jobs):
+def watched(folder, size, jobs):
     """Seconds, map pixels, and the largest sum of the resident memory of the process and its children, in bytes."""
     here = os.path.dirname(os.path.abspath(__file__))
-    command = [sys.executable, "-c", CODE, str(folder), str(side), str(jobs)]
+    command = [sys.executable, "-c", CODE, str(folder), str(size), str(jobs)]
     with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True) as process:
         parent, peak = psutil.Process(process.pid), 0
         while process.poll() is None:
             peak = max(peak, resident(parent))
             time.sleep(0.1)
         if process.returncode:
-            raise SystemExit(f"The map of {side} pixels a side failed.")
+            raise SystemExit(f"The map of {size} pixels failed.")
         spent, pixels = (float(text) for text in process.stdout.read().split()[-2:])
     return spent, pixels, peak
 

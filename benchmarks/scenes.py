@@ -30,20 +30,21 @@ def files(folder, side, layout=None):
     return paths
 
 
-def large_files(folder, side):
-    """GeoTIFFs of any size, written block by block; noise of 8 bits, as disks are small."""
+def large_files(folder, size):
+    """GeoTIFFs of any size, a side or rows and columns, written block by block; noise of 8 bits, as disks are small."""
     paths, random = {}, np.random.default_rng(0)
     for name in BANDS:
-        paths[name] = folder / f"{name}_{side}.tif"
-        with rasterio.open(paths[name], "w", **_profile(side, "uint8"), **TILED) as dataset:
+        paths[name] = folder / f"{name}_{size if isinstance(size, int) else 'x'.join(map(str, size))}.tif"
+        with rasterio.open(paths[name], "w", **_profile(size, "uint8"), **TILED) as dataset:
             for _, window in dataset.block_windows(1):
                 shape = int(window.height), int(window.width)
                 dataset.write(random.integers(0, 256, shape, np.uint8), 1, window=window)
     return paths
 
 
-def _profile(side, dtype="float32"):
-    shape = {"width": side, "height": side, "count": 1}
+def _profile(size, dtype="float32"):
+    height, width = np.broadcast_to(size, 2).tolist()
+    shape = {"width": width, "height": height, "count": 1}
     return {"driver": "GTiff", "dtype": dtype, "crs": CRS, "transform": TRANSFORM, "BIGTIFF": "IF_SAFER", **shape}
 
 

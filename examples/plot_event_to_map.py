@@ -112,7 +112,7 @@ found
 
 scene = found.to_scene()
 print(scene)
-panels = scene.plot("VV_before", "VV_after", "VV_after2", "BAA")
+panels = scene.plot("VV_before", "VV_after", "VV_after2")
 
 # %%
 # Samples of landslides alone
