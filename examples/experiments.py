@@ -148,8 +148,9 @@ def spatial_folds(X, n_splits, patch_size, seed):
 
 
 def pipeline(composite, *, patch_size=25, **cnn):
-    """The paper's pipeline."""
-    return make_pipeline(BandStacker(composite), PatchSampler(patch_size), Augmenter(), LandslideCNN(**cnn))
+    """The paper's pipeline, patches resampled to 32 pixels unless told otherwise."""
+    network = LandslideCNN(**{"input_size": 32, **cnn})
+    return make_pipeline(BandStacker(composite), PatchSampler(patch_size), Augmenter(), network)
 
 
 # --- scores -----------------------------------------------------------------------------------------------------------

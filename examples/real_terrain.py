@@ -86,7 +86,7 @@ def train(composite, X, y, options):
         BandStacker(composite),
         PatchSampler(patch_size=options.patch_size),
         Augmenter(),
-        LandslideCNN(epochs=options.epochs, random_state=options.seed),
+        LandslideCNN(input_size=32, epochs=options.epochs, random_state=options.seed),
     )
     return pipeline.fit(X, y)
 

@@ -21,7 +21,7 @@ def build_cnn(
     dense_units: int = 128,
     dropout: float = 0.2,
     padding: str = "same",
-    input_size: int | None = 32,
+    input_size: int | None = None,
     learning_rate: float = 1e-3,
     mean: Any = None,
     variance: Any = None,
@@ -51,8 +51,8 @@ def build_cnn(
         Share of features dropped while training.
     padding : {"same", "valid"}, default="same"
         Padding of the convolutions.
-    input_size : int or None, default=32
-        Pixels a side that patches are resampled to (bilinear); None takes them as they are.
+    input_size : int or None, default=None
+        Pixels a side that patches are resampled to (bilinear); the paper has 32. None takes them as they are.
     learning_rate : float, default=1e-3
         Of Adam.
     mean, variance : array-like of shape (n_bands,), default=None
@@ -77,7 +77,7 @@ def build_cnn(
     Examples
     --------
     >>> from sklandslide import build_cnn
-    >>> model = build_cnn(patch_shape=(25, 25, 3), n_classes=2, random_state=0)
+    >>> model = build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=32, random_state=0)
     >>> model.output_shape, model.count_params()
     ((None, 2), 155042)
     """

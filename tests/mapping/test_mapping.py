@@ -96,7 +96,7 @@ def test_map_pixel_lies_at_the_centre_of_its_window(tmp_path, transform, patch_s
 def test_network_map_equals_predict_proba(tmp_path, patch_size):
     scene = random_scene((48, 53), holes=3)
     train = random_scene((90, 90), seed=5)
-    cnn = LandslideCNN(filters=(4, 4), dense_units=8, epochs=2, random_state=0)
+    cnn = LandslideCNN(filters=(4, 4), dense_units=8, input_size=32, epochs=2, random_state=0)
     pipe = fitted(train, patch_size, cnn, bands="RGB")
     m = SlidingWindowPredictor(pipe, step=2).predict_map(scene, tmp_path / "map.tif")
     points = m.points(0.0)
