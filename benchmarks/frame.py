@@ -27,7 +27,7 @@ def _frame(options, folder):
     path = folder / f"map_{rows}x{cols}.tif"
     with rasterio.open(path) as file:
         levels = file.overviews(1)
-        least = file.read(1, out_shape=[-(-n // levels[-1]) for n in file.shape]) if levels else file.read(1)
+        least = file.read(1, out_shape=tuple(-(-n // levels[-1]) for n in file.shape)) if levels else file.read(1)
     found = LandslideMap.open(path)
     if not np.isfinite(least).all() or found.grid.shape[0] * found.grid.shape[1] != pixels:
         raise AssertionError(f"{path} is not whole.")
@@ -50,7 +50,10 @@ def _clusters(options, folder):
     pipe = scenes.pipeline(scenes.in_memory(100), 25, input_size=None)
     rows, first = [], None
     for workers in WORKERS:
-        with LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        with (
+            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
             client.wait_for_workers(workers)
             for number, address in enumerate(client.scheduler_info()["workers"]):
                 client.run(os.sched_setaffinity, 0, {number % cores()}, workers=[address])
