@@ -7,12 +7,10 @@ import numpy as np
 import onnx_models
 import scenes
 from numpy.lib.stride_tricks import sliding_window_view
-from timing import compare, cores, row, seconds
+from timing import compare, cores
 
 from sklandslide import Scene, SlidingWindowPredictor
 from sklandslide.mapping import shared, windows
-from sklandslide.mapping.states import axis_plan
-from sklandslide.mapping.tiles import MapTask
 
 STEP = 2  # the paper's
 
@@ -22,15 +20,14 @@ def run(options, folder):
     rows = []
     for size, padding in ((25, "same"), (32, "same"), (32, "valid")):
         rows += _shared(options, folder, size, padding)
-    rows += _resampled(options, folder)
-    return [*rows, _as_installed(options, folder)]
+    return [*rows, _resampled(options, folder), _as_installed(options, folder)]
 
 
 def _shared(options, folder, size, padding):
     """Patches taken as they are: shared computation."""
     scene, small = (Scene.from_files(scenes.files(folder, side)) for side in (options.side, options.side // 2))
     pipe = scenes.pipeline(scene, size, padding=padding, input_size=None)
-    n, cut = _windows(scene, size), cut_windows(scene, size, options.rows)
+    n, cut = windows_of(scene, size), cutwindows_of(scene, size, options.rows)
     fast, name = onnx_models.strongest(pipe[-1].model_, cut[:4096], cores())
     usual = onnx_models.as_exported(pipe[-1].model_, 1024)
     model, what = pipe[-1].model_, f"map, shared computation, {size} px, {padding}"
@@ -72,36 +69,28 @@ def _shared(options, folder, size, padding):
             check=difference,
         )
     )
-    needed = shared_multiply_adds(model, size)
-    rows.append(_arithmetic(what, lambda: mapped(scene, pipe, "shared", folder, options), n, model, needed, options))
-    tile, n_tile = tile_in_memory(pipe, size)
-    rows.append(_arithmetic(f"{what}, a tile in memory", tile, n_tile, model, needed, options))
     return rows
 
 
 def _resampled(options, folder):
     """The paper's resampling of 25 to 32 pixels: window by window."""
     scene = Scene.from_files(scenes.files(folder, options.side // 2))
-    pipe = scenes.pipeline(scene, 25)
-    n, cut = _windows(scene, 25), cut_windows(scene, 25, options.rows)
+    pipe = scenes.pipeline(scene, 25, input_size=32)
+    n, cut = windows_of(scene, 25), cutwindows_of(scene, 25, options.rows)
     model, what = pipe[-1].model_, "map, window engine, 25 px resampled to 32"
     fast, name = onnx_models.strongest(model, cut[:4096], cores())
     rival = f"ONNX Runtime at its best ({name}) on windows cut beforehand, resampling included"
-    rows = [
-        compare(
-            what, rival, lambda: mapped(scene, pipe, "window", folder, options), lambda: fast(cut),
-            repeats=options.repeats, units=(n, len(cut)), detail="{rate:,.0f} windows/s", check=difference,
-        )
-    ]  # fmt: skip
-    whole = lambda: mapped(scene, pipe, "window", folder, options)  # noqa: E731
-    return [*rows, _arithmetic(what, whole, n, model, multiply_adds(model), options)]
+    return compare(
+        what, rival, lambda: mapped(scene, pipe, "window", folder, options), lambda: fast(cut),
+        repeats=options.repeats, units=(n, len(cut)), detail="{rate:,.0f} windows/s", check=difference,
+    )  # fmt: skip
 
 
 def _as_installed(options, folder):
     """The main job's map by what the README's command installs, against what it did before shared computation."""
     scene = Scene.from_files(scenes.files(folder, options.side // 2))
     now, before = scenes.pipeline(scene, 25, input_size=None), scenes.pipeline(scene, 25, input_size=32)
-    n = _windows(scene, 25)
+    n = windows_of(scene, 25)
 
     def by_keras():
         with patch.object(windows, "_onnx_network", return_value=(None, None)):
@@ -116,14 +105,6 @@ def _as_installed(options, folder):
         units=(n, n),
         detail="{rate:,.0f} windows/s",
     )
-
-
-def tile_in_memory(pipe, size):
-    """A call that computes one tile of a map from pixels in memory, and how many windows it has."""
-    scene = scenes.in_memory(2 * 255 + size)
-    task = MapTask(pipe, [pipe[0]], size, STEP, 1)
-    engine = shared.shared_engine()(task)
-    return lambda: engine.tile(scene), 256**2
 
 
 def mapped(scene, pipe, engine, folder, options):
@@ -148,7 +129,7 @@ def usual_loop(scene, pipe, rows):
     return np.concatenate(out)
 
 
-def cut_windows(scene, size, rows):
+def cutwindows_of(scene, size, rows):
     """All windows of some rows of the map, cut beforehand."""
     windows = sliding_window_view(scene.read(), (size, size), axis=(0, 1))[: STEP * rows : STEP, ::STEP]
     return np.ascontiguousarray(windows.transpose(0, 1, 3, 4, 2)).reshape(-1, size, size, 3)
@@ -163,52 +144,5 @@ def difference(ours, theirs):
     return f"largest difference {largest:.0e}"
 
 
-def _windows(scene, size):
+def windows_of(scene, size):
     return int(np.prod([(length - size) // STEP + 1 for length in scene.grid.shape]))
-
-
-def _arithmetic(what, whole_map, n, model, needed, options):
-    """How much of the processor's arithmetic the map uses, on average over everything from file to file."""
-    a, b = np.random.default_rng(0).normal(size=(2, 2048, 2048)).astype("float32")
-    a @ b
-    parts, reached = [], []
-    for _ in range(options.repeats):
-        spent = seconds(whole_map)[0]
-        limit = 2 * len(a) ** 3 / min(seconds(lambda: a @ b)[0] for _ in range(5))
-        reached.append((2 * needed * n / spent / 1e9, limit / 1e9))
-        parts.append(reached[-1][0] / reached[-1][1])
-    used, limit = np.median(reached, axis=0)
-    detail = (
-        f"{needed / 1e6:.2f} million multiply-adds a window ({multiply_adds(model) / 1e6:.2f} by itself), "
-        f"{used:.0f} of {limit:.0f} GFLOP/s"
-    )
-    return row(what, "numpy's product of 2048 x 2048 float32 matrices", parts, detail, "of it")
-
-
-def multiply_adds(model):
-    """Multiply-adds of one window by itself, from the layers of the network."""
-    total = 0
-    for layer in model.layers:
-        if type(layer).__name__ == "Conv2D":
-            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
-        elif type(layer).__name__ == "Dense":
-            total += int(np.prod(layer.kernel.shape))
-    return total
-
-
-def shared_multiply_adds(model, size, side=64):
-    """Multiply-adds of one window of a square of them, as shared computation does them."""
-    layers = [layer for layer in model.layers if type(layer).__name__ in ("Conv2D", "MaxPooling2D")]
-    kinds = [layer.padding if type(layer).__name__ == "Conv2D" else "pool" for layer in layers]
-    total = 0
-    for layer, step in zip(layers, axis_plan(size, STEP, kinds, side).steps, strict=True):
-        if step.kind == "pool":
-            continue
-        channels, filters = layer.kernel.shape[2:]
-        if len(step.inputs) == 1:  # one product for each state of the columns, the three rows of the kernel at once
-            columns = sum(len(step.taps(j)) * step.outputs[j].count for j in range(len(step.outputs)))
-            total += 3 * step.inputs[0].count * columns * channels * filters
-        else:  # the taps of rows and columns combine
-            total += sum(len(taps) * step.inputs[s].count for s, taps in step.uses.items()) ** 2 * channels * filters
-    dense = sum(int(np.prod(layer.kernel.shape)) for layer in model.layers if type(layer).__name__ == "Dense")
-    return total / side**2 + dense

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import timing
 
-GROUPS = ("sampling", "maps", "training", "searching")
+GROUPS = ("sampling", "maps", "arithmetic", "training", "searching")
 LARGE = ("scaling", "frame")  # only when asked for
 
 
