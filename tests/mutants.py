@@ -303,7 +303,7 @@ MUTANTS = [
     Mutant("asked-half-a-pixel-off", "mapping/windows.py", "self.task.patch_size / 2\n",
            "(self.task.patch_size - 1) / 2\n",
            "mapping/test_laws.py::test_an_estimator_is_asked_about_the_places_where_the_map_shows_its_answers"),
-    Mutant("area-with-the-scene-as-it-is", "mapping/applicability.py", "(patches - np.ravel(normalise.mean))", "(patches)",
+    Mutant("area-with-the-scene-as-it-is", "mapping/applicability.py", "(patches - state[\"mean\"])", "(patches)",
            "mapping/test_applicability.py::test_statistics_of_a_patch_by_hand"),
     Mutant("nearest-of-the-own-fold", "mapping/applicability.py", "np.isin(rows, train)", "np.isin(rows, test)",
            "mapping/test_applicability.py::test_the_index_is_the_distance_to_the_nearest_reference_over_the_mean_one"),

@@ -81,7 +81,7 @@ class LandslideCNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted.
     model_ : keras.Model
-        The network, with normalisation and resampling inside.
+        The network, with normalisation and resampling inside. A loaded model builds it when it is asked for.
     history_ : dict of str to list of float
         Loss and accuracy of each epoch (``loss``, ``accuracy``; ``val_loss``, ``val_accuracy`` with `early_stopping`).
     n_iter_ : int

@@ -56,7 +56,7 @@ def same_weights(one, other):
 
 
 def test_the_papers_network_layer_by_layer():
-    model = build_cnn(patch_shape=(25, 25, 3), n_classes=2)
+    model = build_cnn(patch_shape=(25, 25, 3), n_classes=2, input_size=32)
     layers = model.layers
     assert [type(layer).__name__ for layer in layers] == [
         "Resizing",
@@ -86,13 +86,14 @@ def test_resampling_only_where_it_changes_the_size():
     def names(**changes):
         return [type(layer).__name__ for layer in build_cnn(n_classes=2, **changes).layers]
 
-    assert "Resizing" not in names(patch_shape=(32, 32, 3))
-    assert "Resizing" not in names(patch_shape=(25, 25, 3), input_size=None)
-    assert "Resizing" in names(patch_shape=(32, 30, 3))
+    assert "Resizing" not in names(patch_shape=(32, 32, 3), input_size=32)
+    assert "Resizing" not in names(patch_shape=(25, 25, 3))
+    assert "Resizing" in names(patch_shape=(32, 30, 3), input_size=32)
 
 
 def test_valid_padding_and_other_sizes():
-    model = build_cnn(patch_shape=(25, 25, 3), n_classes=4, padding="valid", filters=(5, 6), dense_units=7)
+    options = {"padding": "valid", "input_size": 32, "filters": (5, 6), "dense_units": 7}
+    model = build_cnn(patch_shape=(25, 25, 3), n_classes=4, **options)
     # 32 -> 30 -> 15 -> 13 -> 6
     assert model.get_layer("pooling_2").output.shape == (None, 6, 6, 6)
     assert model.output_shape == (None, 4)
@@ -100,7 +101,7 @@ def test_valid_padding_and_other_sizes():
 
 
 def test_normalisation_comes_before_resampling():
-    model = build_cnn(patch_shape=(25, 25, 2), n_classes=2, mean=[1, 2], variance=[3, 4])
+    model = build_cnn(patch_shape=(25, 25, 2), n_classes=2, input_size=32, mean=[1, 2], variance=[3, 4])
     assert [layer.name for layer in model.layers[:2]] == ["normalise", "resample"]
     np.testing.assert_array_equal(model.layers[0].mean.numpy().ravel(), [1, 2])
     np.testing.assert_array_equal(model.layers[0].variance.numpy().ravel(), [3, 4])
