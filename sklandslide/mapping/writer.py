@@ -24,7 +24,7 @@ from .styles import map_style
 BLOCK = 256
 # Overviews average what is valid: they are probabilities too, of more ground.
 _COG = {"compress": "deflate", "predictor": "floating_point", "overview_predictor": "floating_point"}
-_COG |= {"blocksize": "512", "resampling": "average", "bigtiff": "if_safer", "num_threads": "all_cpus"}
+_COG |= {"blocksize": "512", "resampling": "average", "bigtiff": "if_safer"}
 # What the bands of a map say of themselves; it has the second one where an area of applicability was asked for.
 BANDS = ("landslide probability", "dissimilarity over its threshold (above 1: outside the area of applicability)")
 
@@ -55,7 +55,7 @@ def write_geotiff(
     plain = f"{path}.plain"
     profile = {"driver": "GTiff", "count": len(bands), "dtype": "float32", "nodata": np.nan, "bigtiff": "IF_SAFER"}
     profile |= {"height": grid.shape[0], "width": grid.shape[1], "crs": grid.crs, "transform": grid.transform}
-    profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
+    profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1}
     if len(bands) > 1:  # one after the other, as they are written
         profile |= {"interleave": "band"}
     checksums, any_valid = [], False
