@@ -186,6 +186,12 @@ def interval(differences):
     return differences.mean(), differences.mean() - half, differences.mean() + half
 
 
+def verdict(differences, better, worse):
+    """What the interval of differences shows, in words."""
+    _, low, high = interval(differences)
+    return better if low > 0 else worse if high < 0 else "no difference is shown"
+
+
 def interval_text(differences, digits=1):
     mean, low, high = interval(differences)
     within = f" ({low:+.{digits}f} to {high:+.{digits}f})" if np.isfinite(low) else ""

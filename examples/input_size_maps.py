@@ -20,12 +20,12 @@ import numpy as np
 from experiments import (
     SIMULATED,
     Results,
-    interval,
     interval_text,
     markdown,
     pair_of_grounds,
     parse_settings,
     spread,
+    verdict,
     write_table,
 )
 from sklearn.pipeline import make_pipeline
@@ -89,12 +89,9 @@ for ground in grounds:
         rows.append([ground, name, *cells])
     for score, title in SCORES.items():
         difference = column(ground, "as they are", score) - column(ground, "resampled to 32", score)
-        _, low, high = interval(difference)
-        verdict = "no difference is shown"
-        if low > 0 or high < 0:
-            verdict = "as they are is better" if low > 0 else "resampled is better"
+        shown = verdict(difference, "as they are is better", "resampled is better")
         text = interval_text(difference, 1 if score == "accuracy" else 3)
-        differences.append(f"- {ground}, {title}: as they are less resampled {text}; {verdict}.")
+        differences.append(f"- {ground}, {title}: as they are less resampled {text}; {shown}.")
 parts = [
     "Trained on one ground, mapped another. AP and best F1 are those of the map, by area; accuracy is that of balanced "
     "patches of the mapped ground's polygons of both classes, at 0.5. Mean and standard deviation over the seeds: each "

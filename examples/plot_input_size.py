@@ -26,7 +26,6 @@ import numpy as np
 from experiments import (
     Results,
     held_out_region,
-    interval,
     interval_text,
     markdown,
     parse_settings,
@@ -36,6 +35,7 @@ from experiments import (
     simulate,
     spatial_folds,
     spread,
+    verdict,
     write_table,
 )
 from joblib import cpu_count
@@ -157,9 +157,8 @@ for composite in options.composites:
         cells = [spread(column(composite, name, score)) for score in ("accuracy", "precision", "recall")]
         rows.append([composite, name, *cells, f"{n_windows / np.median(seconds[name]):,.0f}"])
     difference = column(composite, "as they are", "accuracy") - column(composite, "resampled to 32", "accuracy")
-    _, low, high = interval(difference)
-    verdict = "as they are is better" if low > 0 else "resampled is better" if high < 0 else "no difference is shown"
-    differences.append(f"{composite}: as they are less resampled {interval_text(difference)} points; {verdict}.")
+    shown = verdict(difference, "as they are is better", "resampled is better")
+    differences.append(f"{composite}: as they are less resampled {interval_text(difference)} points; {shown}.")
 table = markdown(header, rows)
 print(table, *differences, sep="\n")
 

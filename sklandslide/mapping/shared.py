@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..features import PatchSampler, cores
-from ..network import scale_of, state_of
+from ..network import pairs_of, scale_of, state_of
 from .applicability import parts_of
 from .estimators import own_pipeline
 from .states import AxisPlan, axis_plan
@@ -148,7 +148,7 @@ def shared_engine() -> type[SharedEngine]:
 
 
 def _take_apart(state: dict[str, Any]) -> _Chain:
-    *convolutions, hidden, last = zip(state["weights"][::2], state["weights"][1::2], strict=True)
+    *convolutions, hidden, last = pairs_of(state)
     return _Chain(state["patch_shape"][-1], state["padding"], tuple(convolutions), (hidden, last))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .onnx_messages import described, node, tensor, whole_file
-from .state import scale_of
+from .state import pairs_of, scale_of
 
 # Patches in one call: the features of so many stay in the processor's caches.
 _BATCH = 64
@@ -60,15 +60,14 @@ def to_onnx(
     if state["input_size"] is not None:
         sizes = graph.constant("sizes", np.array([state["input_size"]] * 2))
         graph.add("Resize", "", "", sizes, mode="linear", axes=[2, 3])
-    pairs = list(zip(state["weights"][::2], state["weights"][1::2], strict=True))
+    *convolutions, (kernel, bias), last = pairs_of(state)
     padding = {"same": "SAME_UPPER", "valid": "VALID"}[state["padding"]]
-    for i, (kernel, bias) in enumerate(pairs[:-2], 1):
-        graph.weighted("Conv", f"convolution_{i}", kernel.transpose(3, 2, 0, 1), bias, "Relu", auto_pad=padding)
+    for i, (weights, shift) in enumerate(convolutions, 1):
+        graph.weighted("Conv", f"convolution_{i}", weights.transpose(3, 2, 0, 1), shift, "Relu", auto_pad=padding)
         graph.add("MaxPool", kernel_shape=(2, 2), strides=(2, 2))
     graph.add("Flatten", axis=1)
-    (kernel, bias), last = pairs[-2:]
     # of the last maps only the channels are known, and the order of the places stays
-    channels = len(pairs[-3][1])
+    channels = len(convolutions[-1][1])
     kernel = kernel.reshape(-1, channels, kernel.shape[-1]).transpose(1, 0, 2).reshape(len(kernel), -1)
     graph.weighted("Gemm", "dense", kernel, bias, "Relu")
     graph.weighted("Gemm", "probabilities", *last, "Softmax")

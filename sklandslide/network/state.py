@@ -41,6 +41,11 @@ def scale_of(state: dict[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
     return state["mean"], np.maximum(np.sqrt(state["variance"]), np.float32(1e-7))
 
 
+def pairs_of(state: dict[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights and bias of each layer: the convolutions, the hidden layer, the last."""
+    return list(zip(state["weights"][::2], state["weights"][1::2], strict=True))
+
+
 def packed(network: Any) -> dict[str, Any]:
     """What rebuilds a network of `build_cnn`: its arguments and its weights; no configuration of Keras."""
     require_own(network)
